@@ -1,0 +1,1 @@
+//! Receivers behind every door: admission, decoding, redaction, acknowledgement.

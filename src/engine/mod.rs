@@ -1,0 +1,170 @@
+//! Composition root: owns the sources, the doors, the reader threads and the background tasks, and answers the window,
+//! the API and the command line.
+//!
+//! [`Engine`] is the one handle that floors above hold. It is cheap to clone, never blocks its caller on I/O except where
+//! a method says so, and wakes the window through a [`Waker`] at most once per [`WAKE_EVERY`].
+
+mod doors;
+mod query;
+
+pub use doors::{DoorState, DoorStatus, WrongCaller};
+pub use query::{Query, Readers};
+
+use crate::model::UnixNanos;
+use crate::source::{QueryControl, SourceError, SpanSource};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Waker;
+use std::time::Duration;
+
+/// Live data wakes the window at most this often.
+pub const WAKE_EVERY: Duration = Duration::from_millis(100);
+
+/// Names one source among those that are open.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct SourceId(pub u32);
+
+/// The workspace that the program serves.
+pub const WORKSPACE: SourceId = SourceId(0);
+
+/// A source that the window can read.
+#[derive(Clone)]
+pub struct OpenSource {
+    /// Its id.
+    pub id: SourceId,
+    /// What to read from.
+    pub spans: Arc<dyn SpanSource>,
+    /// The file it came from; `None` for the workspace and for pasted text.
+    pub path: Option<PathBuf>,
+    /// What opening it found.
+    pub report: Option<OpenReport>,
+}
+
+/// What reading a file gave: the counts of `belvedere import --json` and what could not be read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OpenReport {
+    /// Name of the detected format, `otlp-json`, `jaeger`, `zipkin-v2` and so on.
+    pub format: String,
+    /// Spans read.
+    pub spans: u64,
+    /// Traces among them.
+    pub traces: u64,
+    /// Log records read.
+    pub logs: u64,
+    /// Metric samples read.
+    pub samples: u64,
+    /// Records refused.
+    pub rejected: u64,
+    /// The first reasons, each with its place.
+    pub problems: Vec<String>,
+}
+
+/// Received, stored and lost, of one door, service and signal. `received` is the sum of the others.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Account {
+    /// Door name.
+    pub door: String,
+    /// Service name.
+    pub service: String,
+    /// `traces`, `metrics` or `logs`.
+    pub signal: String,
+    /// Arrived.
+    pub received: u64,
+    /// In the store now.
+    pub stored: u64,
+    /// Client retries that were already stored.
+    pub duplicate: u64,
+    /// Refused for good.
+    pub rejected: u64,
+    /// Dropped by retention or by Clear.
+    pub evicted: u64,
+    /// Dropped by a sampling decision.
+    pub sampled_out: u64,
+}
+
+/// Figures of the status bar.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Pulse {
+    /// Spans a second over the last seconds.
+    pub spans_per_s: f64,
+    /// Samples a second.
+    pub samples_per_s: f64,
+    /// Log records a second.
+    pub logs_per_s: f64,
+    /// Spans a second, sixteen recent values, oldest first.
+    pub spark: Vec<f32>,
+    /// Rejected and lost since start.
+    pub dropped: u64,
+    /// Size of the workspace files in bytes.
+    pub disk_bytes: u64,
+    /// Size at which retention starts to drop, in bytes.
+    pub disk_limit: u64,
+    /// When the program started.
+    pub started: UnixNanos,
+    /// Spans, metric points and log records received since start, and services seen.
+    pub received: [u64; 4],
+    /// Why writing is stopped (a full disk, say); `None` when all is well.
+    pub write_problem: Option<String>,
+}
+
+/// The handle. See the module comment.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    readers: Readers,
+    sources: Mutex<Vec<OpenSource>>,
+    doors: Mutex<Vec<DoorStatus>>,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl Engine {
+    /// An engine over sources that are already there, without doors: tests, and `belvedere FILE` with nothing to collect.
+    pub fn over(sources: Vec<OpenSource>) -> Self {
+        Self(Arc::new(Inner {
+            readers: Readers::start(2),
+            sources: Mutex::new(sources),
+            doors: Mutex::default(),
+            waker: Mutex::default(),
+        }))
+    }
+
+    /// Sources that are open, the workspace first.
+    pub fn sources(&self) -> Vec<OpenSource> {
+        self.0.sources.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// One source.
+    pub fn source(&self, id: SourceId) -> Option<OpenSource> {
+        self.sources().into_iter().find(|source| source.id == id)
+    }
+
+    /// Runs a question on a reader thread; the answer is polled from the [`Query`]. Wakes the window when it is there.
+    pub fn ask<T: Send + Sync + 'static>(
+        &self,
+        question: impl FnOnce(&QueryControl) -> Result<T, SourceError> + Send + 'static,
+    ) -> Query<T> {
+        let waker = self.0.waker.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.0.readers.ask(waker, question)
+    }
+
+    /// Who is to be woken when there is something new to show.
+    pub fn set_waker(&self, waker: Waker) {
+        *self.0.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker);
+    }
+
+    /// State of every door, in the order of the command line.
+    pub fn doors(&self) -> Vec<DoorStatus> {
+        self.0.doors.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Figures of the status bar.
+    pub fn pulse(&self) -> Pulse {
+        Pulse::default()
+    }
+
+    /// Received, stored and lost, by door, service and signal.
+    pub fn accounts(&self) -> Vec<Account> {
+        Vec::new()
+    }
+}

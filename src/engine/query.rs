@@ -1,0 +1,173 @@
+//! Questions answered off the main thread.
+
+use crate::source::{QueryControl, SourceError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::Waker;
+use std::time::Instant;
+
+/// Questions that wait for a reader thread; more are refused.
+const WAITING: usize = 64;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// A question and, in time, its answer. Dropping it cancels the work.
+#[derive(Default)]
+pub enum Query<T> {
+    /// Nothing asked.
+    #[default]
+    Idle,
+    /// Being worked on.
+    Running {
+        /// When it was asked.
+        since: Instant,
+        /// Cancels and reports progress.
+        control: QueryControl,
+        /// Where the answer will stand.
+        answer: Arc<OnceLock<Result<Arc<T>, SourceError>>>,
+    },
+    /// Answered.
+    Ready(Arc<T>),
+    /// Could not be answered.
+    Failed(SourceError),
+}
+
+impl<T> Query<T> {
+    /// Moves a finished answer in; true when something changed. Call once a frame.
+    pub fn poll(&mut self) -> bool {
+        let Self::Running { answer, .. } = self else { return false };
+        let Some(result) = answer.get().cloned() else { return false };
+        *self = match result {
+            Ok(value) => Self::Ready(value),
+            Err(error) => Self::Failed(error),
+        };
+        true
+    }
+
+    /// The answer, when it is there.
+    pub fn ready(&self) -> Option<&Arc<T>> {
+        match self {
+            Self::Ready(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// True while it is being worked on.
+    pub fn is_running(&self) -> bool {
+        matches!(self, Self::Running { .. })
+    }
+}
+
+impl<T> Drop for Query<T> {
+    fn drop(&mut self) {
+        if let Self::Running { control, .. } = self {
+            control.cancel();
+        }
+    }
+}
+
+/// A small pool of reader threads with a bounded queue.
+pub struct Readers {
+    jobs: SyncSender<Job>,
+}
+
+impl Readers {
+    /// Starts `threads` readers. They end when the pool is dropped and its queue is empty.
+    pub fn start(threads: usize) -> Self {
+        let (jobs, queue) = sync_channel::<Job>(WAITING);
+        let queue = Arc::new(Mutex::new(queue));
+        for number in 0..threads {
+            let queue = queue.clone();
+            let spawned = std::thread::Builder::new().name(format!("reader-{number}")).spawn(move || work(&queue));
+            if let Err(error) = spawned {
+                tracing::error!(%error, "no reader thread");
+            }
+        }
+        Self { jobs }
+    }
+
+    /// Queues a question. A full queue answers at once with an error.
+    pub fn ask<T: Send + Sync + 'static>(
+        &self,
+        waker: Option<Waker>,
+        question: impl FnOnce(&QueryControl) -> Result<T, SourceError> + Send + 'static,
+    ) -> Query<T> {
+        let control = QueryControl::default();
+        let answer = Arc::new(OnceLock::new());
+        let (its_control, its_answer) = (control.clone(), answer.clone());
+        let job = move || {
+            let asked = AssertUnwindSafe(|| its_control.check().and_then(|()| question(&its_control)));
+            let result = catch_unwind(asked)
+                .unwrap_or_else(|_| Err(SourceError::Read("the query failed inside; details are in the log".to_owned())));
+            its_answer.set(result.map(Arc::new)).ok();
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        };
+        match self.jobs.try_send(Box::new(job)) {
+            Ok(()) => Query::Running { since: Instant::now(), control, answer },
+            Err(TrySendError::Full(_)) => Query::Failed(SourceError::Read("too many queries are waiting".to_owned())),
+            Err(TrySendError::Disconnected(_)) => Query::Failed(SourceError::Read("the program is stopping".to_owned())),
+        }
+    }
+}
+
+fn work(queue: &Mutex<Receiver<Job>>) {
+    loop {
+        // The lock is held while waiting: the next reader waits for the lock instead of the queue, which is the same.
+        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        match job {
+            Ok(job) => job(),
+            Err(_) => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn wait<T>(query: &mut Query<T>) {
+        let until = Instant::now() + Duration::from_secs(5);
+        while query.is_running() && Instant::now() < until {
+            query.poll();
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn a_question_is_answered_off_the_thread() {
+        let readers = Readers::start(1);
+        let mut query = readers.ask(None, |_| Ok(std::thread::current().name().map(str::to_owned)));
+        wait(&mut query);
+        assert_eq!(query.ready().unwrap().as_deref(), Some("reader-0"));
+    }
+
+    #[test]
+    fn a_panic_inside_becomes_an_error_and_the_reader_lives_on() {
+        let readers = Readers::start(1);
+        let mut broken = readers.ask::<()>(None, |_| panic!("inside"));
+        wait(&mut broken);
+        assert!(matches!(broken, Query::Failed(_)));
+        let mut query = readers.ask(None, |_| Ok(1));
+        wait(&mut query);
+        assert_eq!(query.ready().map(|value| **value), Some(1));
+    }
+
+    #[test]
+    fn dropping_a_query_cancels_its_work() {
+        let readers = Readers::start(1);
+        let query = readers.ask(None, |control| {
+            while control.check().is_ok() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Ok(())
+        });
+        drop(query);
+        let mut next = readers.ask(None, |_| Ok(()));
+        wait(&mut next);
+        assert!(next.ready().is_some());
+    }
+}

@@ -1,0 +1,2 @@
+//! Belvedere.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Trace query language: parser with positions, evaluation over a source.

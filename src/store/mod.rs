@@ -1,0 +1,1 @@
+//! The workspace on disk: journal, head, segments, definitions. Owns every SQLite connection; hands out none.
