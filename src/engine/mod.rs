@@ -5,14 +5,29 @@
 //! a method says so, and wakes the window through a [`Waker`] at most once per [`WAKE_EVERY`].
 
 mod doors;
+mod error;
+mod files;
+mod live;
 mod query;
+mod remember;
+mod settings;
+mod stored_predicate;
+mod wake;
+mod window;
 
 pub use doors::{DoorState, DoorStatus, WrongCaller};
+pub use error::EngineError;
 pub use query::{Query, Readers};
+pub use settings::{HiddenRule, RecentFile};
+pub use window::{WindowAnswer, WindowRequest};
 
+use self::settings::{MemorySettings, Settings};
+use self::wake::WakeUp;
+use self::window::WindowRequests;
 use crate::model::UnixNanos;
 use crate::source::{QueryControl, SourceError, SpanSource};
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
@@ -107,6 +122,30 @@ pub struct Pulse {
     pub write_problem: Option<String>,
 }
 
+/// What [`Engine::clear`] drops.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClearWhat {
+    /// Everything in the workspace.
+    All,
+    /// Every span of one service.
+    Service(String),
+}
+
+/// Names one [`Engine::clear`] for [`Engine::undo_clear`], as long as the program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ClearId(pub u64);
+
+/// The workspace that the doors fill.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkspacePlace {
+    /// For people: the folder's name, or `temporary`.
+    pub name: String,
+    /// The folder.
+    pub dir: PathBuf,
+    /// True when the folder goes away with the program (`:memory:`).
+    pub temporary: bool,
+}
+
 /// The handle. See the module comment.
 #[derive(Clone)]
 pub struct Engine(Arc<Inner>);
@@ -114,18 +153,23 @@ pub struct Engine(Arc<Inner>);
 struct Inner {
     readers: Readers,
     sources: Mutex<Vec<OpenSource>>,
-    doors: Mutex<Vec<DoorStatus>>,
-    waker: Mutex<Option<Waker>>,
+    next_source: AtomicU32,
+    settings: Settings,
+    wake: WakeUp,
+    window: WindowRequests,
 }
 
 impl Engine {
     /// An engine over sources that are already there, without doors: tests, and `belvedere FILE` with nothing to collect.
     pub fn over(sources: Vec<OpenSource>) -> Self {
+        let next = sources.iter().map(|source| source.id.0 + 1).max().unwrap_or(0).max(WORKSPACE.0 + 1);
         Self(Arc::new(Inner {
             readers: Readers::start(2),
             sources: Mutex::new(sources),
-            doors: Mutex::default(),
-            waker: Mutex::default(),
+            next_source: AtomicU32::new(next),
+            settings: Settings(Arc::new(MemorySettings::default())),
+            wake: WakeUp::start(),
+            window: WindowRequests::default(),
         }))
     }
 
@@ -144,18 +188,17 @@ impl Engine {
         &self,
         question: impl FnOnce(&QueryControl) -> Result<T, SourceError> + Send + 'static,
     ) -> Query<T> {
-        let waker = self.0.waker.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        self.0.readers.ask(waker, question)
+        self.0.readers.ask(self.0.wake.waker(), question)
     }
 
     /// Who is to be woken when there is something new to show.
     pub fn set_waker(&self, waker: Waker) {
-        *self.0.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker);
+        self.0.wake.set(waker);
     }
 
     /// State of every door, in the order of the command line.
     pub fn doors(&self) -> Vec<DoorStatus> {
-        self.0.doors.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        Vec::new()
     }
 
     /// Figures of the status bar.

@@ -1,0 +1,101 @@
+//! Files as sources: opened read-only beside the workspace, or copied into it.
+//!
+//! An opened file is a [`MemorySource`] of its own, untouched by retention and gone when closed. A file that cannot be read
+//! leaves nothing behind.
+
+use super::{Engine, EngineError, OpenReport, OpenSource, Query, SourceId, WORKSPACE};
+use crate::model::{SpanBatch, UnixNanos};
+use crate::source::MemorySource;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+
+/// Larger files are refused before they are read: decoded, they would not fit beside the window.
+pub const LARGEST_FILE: u64 = 4 << 30;
+
+/// What a file or a text held.
+struct Contents {
+    spans: SpanBatch,
+    report: OpenReport,
+}
+
+impl Engine {
+    /// Opens a trace file as a source of its own. The answer is the new source, already among [`Engine::sources`].
+    pub fn open_file(&self, path: PathBuf) -> Query<OpenSource> {
+        let engine = self.clone();
+        self.ask(move |_| {
+            let source = engine.open_file_now(&path)?;
+            Ok(source)
+        })
+    }
+
+    /// As [`Engine::open_file`], on the calling thread.
+    pub fn open_file_now(&self, path: &Path) -> Result<OpenSource, EngineError> {
+        let bytes = read_file(path)?;
+        let name = path.file_name().map_or_else(|| path.to_string_lossy(), |name| name.to_string_lossy());
+        let contents = read_contents(&bytes, &name).map_err(|error| at_path(error, path))?;
+        let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let source = self.add_source(&name, &contents.spans, Some(absolute.clone()), Some(contents.report));
+        if let Err(error) = self.0.settings.note_recent(&absolute, now()) {
+            tracing::warn!(%error, "the list of recent files is not kept");
+        }
+        Ok(source)
+    }
+
+    /// Opens pasted text as a source of its own.
+    pub fn open_text(&self, name: &str, text: String) -> Query<OpenSource> {
+        let (engine, name) = (self.clone(), name.to_owned());
+        self.ask(move |_| {
+            let contents = read_contents(text.as_bytes(), &name)?;
+            Ok(engine.add_source(&name, &contents.spans, None, Some(contents.report)))
+        })
+    }
+
+    /// Closes an opened file, text or second workspace. The workspace that the doors fill stays.
+    pub fn close_source(&self, id: SourceId) {
+        if id != WORKSPACE {
+            self.0.sources.lock().unwrap_or_else(PoisonError::into_inner).retain(|source| source.id != id);
+            self.0.wake.poke();
+        }
+    }
+
+    fn add_source(&self, name: &str, spans: &SpanBatch, path: Option<PathBuf>, report: Option<OpenReport>) -> OpenSource {
+        let source = MemorySource::new(name, spans);
+        let report = report.map(|report| OpenReport { traces: source.trace_count() as u64, ..report });
+        let id = SourceId(self.0.next_source.fetch_add(1, Ordering::Relaxed));
+        let source = OpenSource { id, spans: Arc::new(source), path, report };
+        self.0.sources.lock().unwrap_or_else(PoisonError::into_inner).push(source.clone());
+        self.0.wake.poke();
+        source
+    }
+}
+
+/// The wall clock, at the edge of the house.
+pub(super) fn now() -> UnixNanos {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    UnixNanos(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, EngineError> {
+    let failed = |error: std::io::Error| EngineError::File(format!("cannot read the file: {error}: {}", path.display()));
+    let meta = std::fs::metadata(path).map_err(failed)?;
+    if meta.is_dir() {
+        return Err(EngineError::File(format!("this is a folder, not a trace file: {}", path.display())));
+    }
+    if meta.len() > LARGEST_FILE {
+        let size = crate::model::units::bytes(meta.len());
+        return Err(EngineError::File(format!("the file is too large to open ({size}): {}", path.display())));
+    }
+    std::fs::read(path).map_err(failed)
+}
+
+fn at_path(error: EngineError, path: &Path) -> EngineError {
+    match error {
+        EngineError::File(text) => EngineError::File(format!("{text}: {}", path.display())),
+        other => other,
+    }
+}
+
+fn read_contents(_bytes: &[u8], name: &str) -> Result<Contents, EngineError> {
+    Err(EngineError::File(format!("{name} is not in a format that Belvedere reads")))
+}
