@@ -1,0 +1,6 @@
+//! Black-box tests: the real binary, real sockets, real files. One test binary, one module a behaviour.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test")]
+
+mod architecture;
+mod support;
