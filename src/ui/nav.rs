@@ -1,0 +1,245 @@
+//! Places and the history of them: where the window is, back and forward, 100 deep.
+
+use crate::engine::{SourceId, WORKSPACE};
+use crate::model::{SpanId, TraceId};
+
+/// Entries that are kept.
+const DEPTH: usize = 100;
+
+/// A screen of the window.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Screen {
+    /// Home.
+    Home,
+    /// List of traces.
+    Traces,
+    /// One trace.
+    Trace,
+    /// Notifications.
+    Notifications,
+    /// Settings.
+    Settings,
+}
+
+/// A page of the settings.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum SettingsPage {
+    /// Doors.
+    #[default]
+    Doors,
+    /// Size on disk and loss accounting.
+    Storage,
+    /// Masked keys.
+    Redaction,
+    /// Theme and zoom.
+    Appearance,
+    /// Version and licences.
+    About,
+}
+
+/// Where the window is, with everything that Back restores.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Place {
+    /// Home; true for the set-up although there is data.
+    Home {
+        /// Show the set-up.
+        setup: bool,
+    },
+    /// The list of traces.
+    Traces {
+        /// Source that is listed.
+        source: SourceId,
+        /// Query text.
+        query: String,
+    },
+    /// One trace.
+    Trace {
+        /// Source it is read from.
+        source: SourceId,
+        /// Trace.
+        id: TraceId,
+        /// Span to select.
+        span: Option<SpanId>,
+    },
+    /// Notifications.
+    Notifications,
+    /// Settings.
+    Settings(SettingsPage),
+}
+
+impl Place {
+    /// Home as it opens.
+    pub const HOME: Self = Self::Home { setup: false };
+
+    /// The list of a source without a query.
+    pub fn traces_of(source: SourceId) -> Self {
+        Self::Traces { source, query: String::new() }
+    }
+
+    /// A trace of a source.
+    pub fn trace(source: SourceId, id: TraceId) -> Self {
+        Self::Trace { source, id, span: None }
+    }
+
+    /// The screen that shows it.
+    pub fn screen(&self) -> Screen {
+        match self {
+            Self::Home { .. } => Screen::Home,
+            Self::Traces { .. } => Screen::Traces,
+            Self::Trace { .. } => Screen::Trace,
+            Self::Notifications => Screen::Notifications,
+            Self::Settings(_) => Screen::Settings,
+        }
+    }
+
+    /// The source it reads; the workspace where it reads none.
+    pub fn source(&self) -> SourceId {
+        match self {
+            Self::Traces { source, .. } | Self::Trace { source, .. } => *source,
+            _ => WORKSPACE,
+        }
+    }
+}
+
+/// The history of places.
+#[derive(Debug)]
+pub struct History {
+    places: Vec<Place>,
+    at: usize,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self { places: vec![Place::HOME], at: 0 }
+    }
+}
+
+impl History {
+    /// Where the window is.
+    pub fn here(&self) -> &Place {
+        &self.places[self.at]
+    }
+
+    /// Goes to another place: what lay ahead is forgotten. Going to the same place adds nothing.
+    pub fn go(&mut self, place: Place) {
+        if *self.here() == place {
+            return;
+        }
+        self.places.truncate(self.at + 1);
+        self.places.push(place);
+        if self.places.len() > DEPTH {
+            self.places.remove(0);
+        }
+        self.at = self.places.len() - 1;
+    }
+
+    /// An adjustment of the place (a sort, a selection): replaces the current entry.
+    pub fn adjust(&mut self, place: Place) {
+        self.places[self.at] = place;
+    }
+
+    /// One back; false at the start.
+    pub fn back(&mut self) -> bool {
+        let there = self.can_back();
+        if there {
+            self.at -= 1;
+        }
+        there
+    }
+
+    /// One forward; false at the end.
+    pub fn forward(&mut self) -> bool {
+        let there = self.can_forward();
+        if there {
+            self.at += 1;
+        }
+        there
+    }
+
+    /// True when there is a place before.
+    pub fn can_back(&self) -> bool {
+        self.at > 0
+    }
+
+    /// True when there is a place after.
+    pub fn can_forward(&self) -> bool {
+        self.at + 1 < self.places.len()
+    }
+
+    /// Takes every place of a closed source out; the window goes Home when it was there.
+    pub fn forget(&mut self, source: SourceId) {
+        let gone = |place: &Place| matches!(place, Place::Traces { .. } | Place::Trace { .. }) && place.source() == source;
+        let here = self.here().clone();
+        let before = self.places[..self.at].iter().filter(|place| gone(place)).count();
+        self.places.retain(|place| !gone(place));
+        if gone(&here) {
+            let at = (self.at - before).min(self.places.len());
+            self.places.insert(at, Place::HOME);
+            self.at = at;
+        } else {
+            self.at -= before;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(number: u32) -> Place {
+        Place::traces_of(SourceId(number))
+    }
+
+    #[test]
+    fn back_and_forward_walk_and_a_new_place_forgets_what_lay_ahead() {
+        let mut history = History::default();
+        history.go(file(1));
+        history.go(file(2));
+        assert!(history.back() && history.back());
+        assert!(!history.back());
+        assert!(history.forward());
+        assert_eq!(*history.here(), file(1));
+        history.go(file(3));
+        assert!(!history.can_forward());
+        history.back();
+        assert_eq!(*history.here(), file(1));
+    }
+
+    #[test]
+    fn an_adjustment_replaces_and_the_same_place_adds_nothing() {
+        let mut history = History::default();
+        history.go(file(1));
+        history.go(file(1));
+        history.adjust(Place::Traces { source: SourceId(1), query: "status = error".to_owned() });
+        history.back();
+        assert_eq!(*history.here(), Place::HOME);
+        assert!(!history.can_back());
+    }
+
+    #[test]
+    fn it_stays_a_hundred_deep() {
+        let mut history = History::default();
+        for number in 0..250 {
+            history.go(file(number));
+        }
+        let mut steps = 0;
+        while history.back() {
+            steps += 1;
+        }
+        assert_eq!(steps, DEPTH - 1);
+    }
+
+    #[test]
+    fn a_closed_file_leaves_no_place_behind() {
+        let mut history = History::default();
+        history.go(file(1));
+        history.go(file(2));
+        history.go(file(1));
+        history.forget(SourceId(1));
+        assert_eq!(*history.here(), Place::HOME);
+        history.back();
+        assert_eq!(*history.here(), file(2));
+        history.forget(SourceId(9));
+        assert_eq!(*history.here(), file(2));
+    }
+}
