@@ -1,1 +1,25 @@
-//! What a trace says: layout in lanes, self time. Pure functions of a trace.
+//! What a trace says: who called whom, self time, lanes to draw it in, and what is odd about it.
+//!
+//! Pure functions of a [`crate::model::Trace`]: no clock, no I/O, no recursion (a trace may be a hundred thousand spans
+//! deep), parallel arrays indexed by `u32` (a trace may have millions of spans). They run on reader threads and their
+//! results are painted by the window. [`Tree`] is built once a trace revision; [`Layout`] once a change of what is
+//! folded. A *node* is a number: below [`Tree::spans`] it is the index of a span in the batch, above it a virtual root
+//! that stands for a parent which was not received.
+
+mod find;
+mod layout;
+mod marks;
+mod operations;
+mod outline;
+mod repeats;
+mod skew;
+mod tree;
+
+pub use find::{Find, find};
+pub use layout::{Aggregate, Fold, Group, Layout, LayoutInput, NO_LANE, PixelView, layout};
+pub use marks::Marks;
+pub use operations::{Operation, operations};
+pub use outline::{outline, visible_rows};
+pub use repeats::{REPEATS_FROM, Repeat};
+pub use skew::{ClockSkew, estimate_skew};
+pub use tree::{NONE, Tree, TreeInput};
