@@ -10,6 +10,7 @@
 
 pub mod ast;
 mod check;
+mod complete;
 mod eval;
 mod lexer;
 mod parser;
@@ -17,6 +18,7 @@ mod plain;
 mod pushdown;
 mod run;
 
+pub use complete::{Completion, CompletionKind, complete};
 pub use eval::{EvalError, Spanset};
 pub use run::{Found, SearchResult};
 
