@@ -5,7 +5,7 @@ use smol_str::SmolStr;
 use std::sync::Arc;
 
 /// Nesting at which an encoded value is cut, far above anything a sender means.
-const MAX_DEPTH: u32 = 64;
+const MAX_DEPTH: u32 = 128;
 
 /// Texts by number, each stored once, in one allocation. Number 0 is the empty text.
 #[derive(Clone, PartialEq, Eq, Debug)]
