@@ -4,11 +4,10 @@
 //! which a walk of the fixed rows answers in tens of milliseconds.
 
 use super::predicate::{AttrScope, Field, Predicate};
-use super::{
-    QueryControl, Run, ServiceSummary, SourceError, SpanSource, TimeRange, TraceList, TraceOrder, TraceRequest, ValueCount,
-};
+use super::tally::{ServiceTally, each_key, most_first, order_and_cut, run_of};
+use super::{QueryControl, Run, ServiceSummary, SourceError, SpanSource, TimeRange, TraceList, TraceRequest, ValueCount};
 use crate::model::trace::summarise;
-use crate::model::{AttrsRef, DurationNs, SpanBatch, SpanBatchBuilder, SpanKind, SpanRef, Trace, TraceId, TraceSummary};
+use crate::model::{DurationNs, SpanBatch, SpanBatchBuilder, SpanRef, Trace, TraceId, TraceSummary};
 use smol_str::{SmolStr, ToSmolStr as _};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -66,103 +65,6 @@ impl MemorySource {
         }
         Ok(())
     }
-}
-
-/// Sorts summaries in the order asked for and cuts them; shared by every source that has its summaries at hand.
-pub(crate) fn order_and_cut(mut traces: Vec<TraceSummary>, request: &TraceRequest) -> TraceList {
-    let total = traces.len() as u64;
-    traces.sort_by(|a, b| {
-        match request.order {
-            TraceOrder::Newest => b.start.cmp(&a.start),
-            TraceOrder::Longest => b.duration.cmp(&a.duration),
-            TraceOrder::MostSpans => b.spans.cmp(&a.spans),
-            TraceOrder::MostErrors => b.errors.cmp(&a.errors),
-        }
-        .then_with(|| a.trace_id.cmp(&b.trace_id))
-    });
-    if request.limit > 0 {
-        traces.truncate(request.limit);
-    }
-    TraceList { traces, total }
-}
-
-/// The `q` quantile (0 to 1) of sorted durations, nearest rank; zero without any.
-pub(crate) fn quantile(sorted: &[i64], q: f64) -> DurationNs {
-    let rank = (q * sorted.len() as f64).ceil().max(1.0) as usize;
-    DurationNs(sorted.get(rank - 1).copied().unwrap_or(0))
-}
-
-/// True for spans that count as a request to their service.
-pub(crate) fn is_request(span: SpanRef<'_>) -> bool {
-    matches!(span.kind(), SpanKind::Server | SpanKind::Consumer) || span.parent().is_none()
-}
-
-/// Sums up services over spans, in one pass; shared with the store.
-#[derive(Default)]
-pub(crate) struct ServiceTally {
-    services: BTreeMap<SmolStr, (ServiceSummary, Vec<i64>)>,
-}
-
-impl ServiceTally {
-    /// Counts one span that lies in `range`.
-    pub(crate) fn add(&mut self, span: SpanRef<'_>, range: TimeRange, parts: usize) {
-        if !self.services.contains_key(span.service()) {
-            let service: SmolStr = span.service().into();
-            let summary = ServiceSummary { service: service.clone(), spark: vec![0; parts], ..ServiceSummary::default() };
-            self.services.insert(service, (summary, Vec::new()));
-        }
-        let Some((summary, durations)) = self.services.get_mut(span.service()) else { return };
-        summary.spans += 1;
-        summary.last_seen = summary.last_seen.max(span.start());
-        if !is_request(span) {
-            return;
-        }
-        summary.requests += 1;
-        summary.errors += u64::from(span.is_error());
-        if span.end().is_some() {
-            durations.push(span.duration().0);
-        }
-        let width = range.end.0.saturating_sub(range.start.0).max(1) as f64;
-        let at = (span.start().0.saturating_sub(range.start.0) as f64 / width * parts as f64).max(0.0) as usize;
-        if let Some(last) = parts.checked_sub(1) {
-            summary.spark[at.min(last)] += 1;
-        }
-    }
-
-    /// The services by name.
-    pub(crate) fn finish(self) -> Vec<ServiceSummary> {
-        let finish = |(mut summary, mut durations): (ServiceSummary, Vec<i64>)| {
-            durations.sort_unstable();
-            summary.p50 = quantile(&durations, 0.5);
-            summary.p95 = quantile(&durations, 0.95);
-            summary.p99 = quantile(&durations, 0.99);
-            summary
-        };
-        self.services.into_values().map(finish).collect()
-    }
-}
-
-/// The run a span belongs to: service, instance (`service.instance.id`, else `host.name` and `process.pid`), version.
-pub(crate) fn run_of(span: SpanRef<'_>) -> (SmolStr, SmolStr, SmolStr) {
-    let attrs = span.resource().attrs();
-    let text = |key: &str| attrs.get(key).map(|value| value.to_smolstr()).unwrap_or_default();
-    let mut instance = text("service.instance.id");
-    if instance.is_empty() {
-        let (host, pid) = (text("host.name"), text("process.pid"));
-        if !host.is_empty() || !pid.is_empty() {
-            instance = smol_str::format_smolstr!("{host}:{pid}");
-        }
-    }
-    (span.service().into(), instance, text("service.version"))
-}
-
-fn most_first(counts: HashMap<SmolStr, u64>, limit: usize) -> Vec<ValueCount> {
-    let mut list: Vec<_> = counts.into_iter().map(|(value, spans)| ValueCount { value, spans }).collect();
-    list.sort_by(|a, b| b.spans.cmp(&a.spans).then_with(|| a.value.cmp(&b.value)));
-    if limit > 0 {
-        list.truncate(limit);
-    }
-    list
 }
 
 impl SpanSource for MemorySource {
@@ -244,18 +146,7 @@ impl SpanSource for MemorySource {
 
     fn attribute_keys(&self, scope: AttrScope, control: &QueryControl) -> Result<Vec<ValueCount>, SourceError> {
         let mut counts: HashMap<SmolStr, u64> = HashMap::new();
-        let mut add = |attrs: AttrsRef<'_>| attrs.iter().for_each(|(key, _)| *counts.entry(key.into()).or_default() += 1);
-        self.each_span(control, |span| match scope {
-            AttrScope::Any => {
-                add(span.attrs());
-                add(span.resource().attrs());
-            }
-            AttrScope::Span => add(span.attrs()),
-            AttrScope::Resource => add(span.resource().attrs()),
-            AttrScope::Scope => add(span.scope().attrs()),
-            AttrScope::Event => span.events().for_each(|event| add(event.attrs())),
-            AttrScope::Link => span.links().for_each(|link| add(link.attrs())),
-        })?;
+        self.each_span(control, |span| each_key(span, scope, |key| *counts.entry(key.into()).or_default() += 1))?;
         Ok(most_first(counts, 0))
     }
 

@@ -5,6 +5,7 @@
 
 mod memory;
 mod predicate;
+pub(crate) mod tally;
 
 pub use memory::MemorySource;
 pub use predicate::{AttrScope, Comparison, Field, Literal, Predicate};

@@ -1,1 +1,378 @@
-//! The workspace on disk: journal, head, segments, definitions. Owns every SQLite connection; hands out none.
+//! The workspace on disk: a folder with `data.sqlite` (telemetry), `control.sqlite` (settings) and a lock.
+//!
+//! A received batch goes three steps: a compressed row of the **journal**, committed before it is acknowledged; the
+//! **head**, decoded in memory and visible to readers at once; a **segment**, columnar and compressed, sealed in the
+//! background with the journal rows deleted in the same transaction. One writer thread a file owns its only writing
+//! connection; readers have connections of their own and never wait for it.
+//!
+//! The room owns the files' layout, durability, duplicates, retention and the accounts. It is called by `collector`
+//! (append), `engine` and everything above (read). It never interprets what telemetry means beyond that.
+
+// Sealing, which lands next, uses what nothing calls yet.
+#![allow(dead_code)]
+
+mod accounts;
+mod bytes;
+mod control;
+mod dedupe;
+mod error;
+mod head;
+mod journal;
+mod lock;
+mod raw;
+#[doc(hidden)]
+pub mod samples;
+mod schema;
+mod segment;
+mod shared;
+mod source;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub use accounts::AccountRow;
+pub use error::{Busy, StoreError};
+pub use lock::Lock;
+
+use crate::model::{Door, Signal, SpanBatch, UnixNanos};
+use crate::source::SpanSource;
+use accounts::{Change, Ledger};
+use control::Control;
+use dedupe::Seen;
+use head::HeadBatch;
+use schema::Kind;
+use shared::Shared;
+use smol_str::SmolStr;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use writer::{Job, RawJob, SpansJob, Writer};
+
+/// Batches that may wait for the writer.
+const WAITING_BATCHES: usize = 1_024;
+/// What a client is told to wait when the queue is full.
+const RETRY_QUEUE: Duration = Duration::from_millis(200);
+/// What a client is told to wait when the disk is full.
+const RETRY_DISK: Duration = Duration::from_secs(5);
+
+/// How a workspace is kept.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Size at which retention starts to drop, in bytes.
+    pub disk_limit: u64,
+    /// Age by receipt at which retention drops.
+    pub max_age: Duration,
+    /// Decoded bytes of unsealed spans that stay in memory.
+    pub head_bytes: usize,
+    /// Bytes of batches that may wait for the writer before new ones are turned away.
+    pub queue_bytes: usize,
+    /// Pages of 4 KiB that the data file may have; `None` for as many as the disk holds. Stands in for a full disk in tests.
+    pub max_pages: Option<u32>,
+    /// What time it is, for retention.
+    pub clock: fn() -> UnixNanos,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            disk_limit: 5_000_000_000,
+            max_age: Duration::from_secs(14 * 86_400),
+            head_bytes: 32 << 20,
+            queue_bytes: 64 << 20,
+            max_pages: None,
+            clock: system_time,
+        }
+    }
+}
+
+fn system_time() -> UnixNanos {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    UnixNanos(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
+}
+
+/// What became of an acknowledged batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Appended {
+    /// Items written down.
+    pub stored: u64,
+    /// Items that were there already.
+    pub duplicate: u64,
+}
+
+/// Resolves when the batch is on disk. Dropping it does not take the batch back.
+#[derive(Debug)]
+pub struct Receipt(oneshot::Receiver<Result<Appended, StoreError>>);
+
+impl Future for Receipt {
+    type Output = Result<Appended, StoreError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(context).map(|answer| answer.unwrap_or(Err(StoreError::Closed)))
+    }
+}
+
+impl Receipt {
+    /// Blocks until the batch is on disk; for threads outside the runtime.
+    pub fn wait(self) -> Result<Appended, StoreError> {
+        self.0.blocking_recv().unwrap_or(Err(StoreError::Closed))
+    }
+}
+
+/// Size and state of a workspace.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Usage {
+    /// Bytes of the files.
+    pub disk_bytes: u64,
+    /// Bytes at which retention starts to drop.
+    pub disk_limit: u64,
+    /// Spans that are not sealed yet.
+    pub head_spans: u64,
+    /// Bytes of the write-ahead log.
+    pub journal_bytes: u64,
+    /// Why writing is stopped; `None` when all is well.
+    pub write_problem: Option<String>,
+}
+
+/// A workspace that this process serves. Cheap to clone.
+#[derive(Clone)]
+pub struct Workspace(Arc<Inner>);
+
+struct Inner {
+    shared: Arc<Shared>,
+    jobs: SyncSender<Job>,
+    control: Control,
+    lock: Lock,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    closed: AtomicBool,
+    problems: Vec<String>,
+    /// Removed at the end.
+    temporary: Option<PathBuf>,
+}
+
+impl Workspace {
+    /// Opens the workspace in `dir`, made when missing: takes the lock, migrates, replays the journal.
+    pub fn open(dir: &Path, options: Options) -> Result<Self, StoreError> {
+        Self::open_in(dir, options, None)
+    }
+
+    /// A workspace in a temporary folder that goes away when the last handle does.
+    pub fn in_memory(options: Options) -> Result<Self, StoreError> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let dir = std::env::temp_dir().join(format!("belvedere-{}-{number}", std::process::id()));
+        Self::open_in(&dir, options, Some(dir.clone()))
+    }
+
+    fn open_in(dir: &Path, options: Options, temporary: Option<PathBuf>) -> Result<Self, StoreError> {
+        schema::inspect(Kind::Data, dir)?;
+        schema::inspect(Kind::Control, dir)?;
+        std::fs::create_dir_all(dir).map_err(StoreError::io("making the workspace folder", dir))?;
+        let lock = Lock::take(dir)?;
+        let control = Control::open(dir)?;
+        let connection = schema::open_writer(Kind::Data, dir)?;
+        if let Some(pages) = options.max_pages {
+            let limit = connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()));
+            limit.map_err(StoreError::sqlite("limiting the workspace"))?;
+        }
+        let ledger = Ledger::read(&connection)?;
+        let shared = Arc::new(Shared::new(dir.to_owned(), options, ledger));
+        let mut writer = Writer { connection, shared: shared.clone(), seen: Seen::default(), next_row: 1 };
+        let problems = writer.replay()?;
+        for problem in &problems {
+            tracing::error!("{problem}");
+        }
+        let (jobs, queue) = sync_channel(WAITING_BATCHES);
+        let thread = std::thread::Builder::new()
+            .name("data-writer".to_owned())
+            .spawn(move || writer.work(&queue))
+            .map_err(StoreError::io("starting the writer", dir))?;
+        let threads = Mutex::new(vec![thread]);
+        let closed = AtomicBool::new(false);
+        Ok(Self(Arc::new(Inner { shared, jobs, control, lock, threads, closed, problems, temporary })))
+    }
+
+    /// Hands a batch to the writer. Never blocks; packing the row is the caller's work, so senders share it.
+    pub fn append_spans(&self, door: Door, batch: SpanBatch, received: UnixNanos) -> Result<Receipt, Busy> {
+        let weight = batch.heap_bytes();
+        self.0.admit(weight)?;
+        let row = journal::encode(&batch);
+        let batch = Arc::new(batch);
+        let head = HeadBatch::new(0, door, received, batch.clone());
+        let (reply, receipt) = oneshot::channel();
+        self.0.send(Job::Spans(Box::new(SpansJob { head, batch, row, weight, reply })), weight)?;
+        Ok(Receipt(receipt))
+    }
+
+    /// Hands metrics or logs to the writer as they came (OTLP protobuf), with their counts by service.
+    pub fn append_raw(
+        &self,
+        door: Door,
+        signal: Signal,
+        payload: impl AsRef<[u8]>,
+        per_service: Vec<(SmolStr, u64)>,
+        received: UnixNanos,
+    ) -> Result<Receipt, Busy> {
+        let payload = payload.as_ref();
+        let weight = payload.len();
+        self.0.admit(weight)?;
+        let row = raw::encode(payload);
+        let (reply, receipt) = oneshot::channel();
+        let job = RawJob { door, signal, received, services: per_service, row, weight, reply };
+        self.0.send(Job::Raw(Box::new(job)), weight)?;
+        Ok(Receipt(receipt))
+    }
+
+    /// Counts items that were refused for good.
+    pub fn note_rejected(&self, door: Door, service: &str, signal: Signal, count: u64) {
+        let key = (door, SmolStr::from(service), signal);
+        shared::lock(&self.0.shared.rejected).add(key, Change::rejected(count));
+    }
+
+    /// Everything stored, as a source to read from.
+    pub fn spans(&self) -> Arc<dyn SpanSource> {
+        Arc::new(source::WorkspaceSource::new(self.0.shared.clone()))
+    }
+
+    /// Received, stored and lost, by door, service and signal.
+    pub fn accounts(&self) -> Vec<AccountRow> {
+        let mut ledger = accounts::Changes::default();
+        ledger.merge(shared::lock(&self.0.shared.rejected).clone());
+        let mut now = shared::lock(&self.0.shared.ledger).clone();
+        now.apply(&ledger);
+        now.rows()
+    }
+
+    /// Size and state.
+    pub fn usage(&self) -> Usage {
+        let size = |name: &str| std::fs::metadata(self.0.shared.dir.join(name)).map_or(0, |file| file.len());
+        let journal_bytes = size("data.sqlite-wal");
+        let rest: u64 = ["data.sqlite", "control.sqlite", "control.sqlite-wal"].into_iter().map(size).sum();
+        Usage {
+            disk_bytes: rest + journal_bytes,
+            disk_limit: self.0.shared.options.disk_limit,
+            head_spans: shared::lock(&self.0.shared.head).spans() as u64,
+            journal_bytes,
+            write_problem: self.0.shared.problem(),
+        }
+    }
+
+    /// Changes with every change of what is stored.
+    pub fn revision(&self) -> u64 {
+        self.0.shared.revision()
+    }
+
+    /// Calls `listener` after every change, on the writer's thread: it must only set a flag or wake somebody.
+    pub fn on_change(&self, listener: Arc<dyn Fn() + Send + Sync>) {
+        self.0.shared.listen(listener);
+    }
+
+    /// A setting's JSON text.
+    pub fn setting(&self, key: &str) -> Option<String> {
+        self.0.control.get(key)
+    }
+
+    /// Writes a setting down; returns when it is on disk.
+    pub fn set_setting(&self, key: &str, value: &str) -> Result<(), StoreError> {
+        self.0.control.set(key, Some(value))
+    }
+
+    /// Forgets a setting.
+    pub fn remove_setting(&self, key: &str) -> Result<(), StoreError> {
+        self.0.control.set(key, None)
+    }
+
+    /// Writes into the lock file where this process answers.
+    pub fn publish_api(&self, api: SocketAddr) -> Result<(), StoreError> {
+        self.0.lock.publish(Some(api))
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        &self.0.shared.dir
+    }
+
+    /// What could not be read when the workspace was opened.
+    pub fn problems(&self) -> &[String] {
+        &self.0.problems
+    }
+
+    /// Drains, seals, puts the write-ahead log away. Later calls answer `Busy` or `Closed`.
+    pub fn close(&self) {
+        self.0.close();
+    }
+}
+
+impl Inner {
+    /// Turns data away while the disk is full, the queue is, or the workspace closes.
+    fn admit(&self, weight: usize) -> Result<(), Busy> {
+        if let Some(reason) = self.shared.paused() {
+            return Err(Busy { retry_after: RETRY_DISK, reason });
+        }
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Busy { retry_after: RETRY_DISK, reason: "the workspace is closing".to_owned() });
+        }
+        let before = self.shared.waiting.fetch_add(weight, Ordering::AcqRel);
+        if before > 0 && before + weight > self.shared.options.queue_bytes {
+            self.shared.waiting.fetch_sub(weight, Ordering::AcqRel);
+            return Err(Busy { retry_after: RETRY_QUEUE, reason: "the write queue is full".to_owned() });
+        }
+        Ok(())
+    }
+
+    fn send(&self, job: Job, weight: usize) -> Result<(), Busy> {
+        self.jobs.try_send(job).map_err(|error| {
+            self.shared.waiting.fetch_sub(weight, Ordering::AcqRel);
+            match error {
+                TrySendError::Full(_) => Busy { retry_after: RETRY_QUEUE, reason: "the write queue is full".to_owned() },
+                TrySendError::Disconnected(_) => {
+                    Busy { retry_after: RETRY_DISK, reason: "the workspace is closing".to_owned() }
+                }
+            }
+        })
+    }
+
+    fn close(&self) {
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        self.jobs.send(Job::Stop).ok();
+        for thread in shared::lock(&self.threads).drain(..) {
+            thread.join().ok();
+        }
+        self.control.close();
+        self.shared.close_readers();
+        self.lock.release();
+    }
+}
+
+#[cfg(test)]
+impl Inner {
+    /// Stops as a kill would: what was not committed is lost, nothing is drained or sealed.
+    fn crash(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.jobs.send(Job::Crash).ok();
+        for thread in shared::lock(&self.threads).drain(..) {
+            thread.join().ok();
+        }
+        self.control.close();
+        self.shared.close_readers();
+        self.lock.release();
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.close();
+        if let Some(dir) = &self.temporary {
+            std::fs::remove_dir_all(dir).ok();
+        }
+    }
+}

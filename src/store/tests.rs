@@ -1,0 +1,211 @@
+//! The room as its callers see it.
+
+use super::samples::{EPOCH, shop};
+use super::*;
+use crate::model::{Resource, Span, SpanId, TraceId};
+use crate::source::{Field, MemorySource, Predicate, QueryControl, TimeRange, TraceRequest};
+use std::collections::HashSet;
+
+const NOW: UnixNanos = UnixNanos(EPOCH + 3_600_000_000_000);
+
+fn open(dir: &Path) -> Workspace {
+    Workspace::open(dir, Options { clock: || NOW, ..Options::default() }).unwrap()
+}
+
+fn append(workspace: &Workspace, spans: &[Span]) -> Appended {
+    workspace.append_spans(Door::OtlpGrpc, SpanBatch::from_spans(spans), NOW).unwrap().wait().unwrap()
+}
+
+/// Leaves everything as a crash would: no drain, no seal, the lock given up.
+fn crash(workspace: Workspace) {
+    workspace.0.crash();
+}
+
+fn stored_spans(workspace: &Workspace) -> Vec<Span> {
+    let (source, control) = (workspace.spans(), QueryControl::default());
+    let list = source.traces(&TraceRequest { limit: 0, ..TraceRequest::default() }, &control).unwrap();
+    assert_eq!(list.total as usize, list.traces.len());
+    let mut spans = Vec::new();
+    for summary in &list.traces {
+        let trace = source.trace(summary.trace_id, &control).unwrap().unwrap();
+        assert_eq!(crate::model::trace::summarise(&trace.spans).as_ref(), Some(summary));
+        spans.extend(trace.spans.to_spans());
+    }
+    spans
+}
+
+fn sorted(mut spans: Vec<Span>) -> Vec<Span> {
+    spans.sort_by_key(|span| (span.trace_id, span.start, span.span_id));
+    spans
+}
+
+fn assert_accounts(workspace: &Workspace) -> AccountRow {
+    let mut sum = AccountRow {
+        door: Door::OtlpGrpc,
+        service: "all".into(),
+        signal: Signal::Traces,
+        received: 0,
+        stored: 0,
+        duplicate: 0,
+        rejected: 0,
+        evicted: 0,
+        sampled_out: 0,
+    };
+    for row in workspace.accounts() {
+        assert_eq!(row.received, row.stored + row.duplicate + row.rejected + row.evicted + row.sampled_out, "{row:?}");
+        sum.received += row.received;
+        sum.stored += row.stored;
+        sum.duplicate += row.duplicate;
+        sum.rejected += row.rejected;
+        sum.evicted += row.evicted;
+    }
+    sum
+}
+
+#[test]
+fn what_was_acknowledged_is_there_after_a_crash_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let spans = shop(1, 20);
+    let workspace = open(dir.path());
+    for part in spans.chunks(37) {
+        assert_eq!(append(&workspace, part), Appended { stored: part.len() as u64, duplicate: 0 });
+    }
+    workspace.note_rejected(Door::OtlpGrpc, "cart", Signal::Traces, 3);
+    assert_eq!(sorted(stored_spans(&workspace)), sorted(spans.clone()));
+    crash(workspace);
+    let workspace = open(dir.path());
+    assert_eq!(workspace.problems(), &[] as &[String]);
+    assert_eq!(sorted(stored_spans(&workspace)), sorted(spans.clone()));
+    assert_eq!(append(&workspace, &spans[..10]), Appended { stored: 0, duplicate: 10 });
+    let sum = assert_accounts(&workspace);
+    assert_eq!((sum.stored, sum.duplicate), (spans.len() as u64, 10));
+    workspace.close();
+    let workspace = open(dir.path());
+    assert_eq!(assert_accounts(&workspace).duplicate, 10);
+    assert_eq!(sorted(stored_spans(&workspace)), sorted(spans));
+}
+
+#[test]
+fn answers_are_those_of_a_source_in_memory() {
+    let workspace = Workspace::in_memory(Options::default()).unwrap();
+    let spans = shop(2, 30);
+    for part in spans.chunks(50) {
+        append(&workspace, part);
+    }
+    let reference = MemorySource::new("reference", &SpanBatch::from_spans(&spans));
+    assert_same_answers(&*workspace.spans(), &reference);
+}
+
+fn assert_same_answers(source: &dyn SpanSource, reference: &MemorySource) {
+    let control = QueryControl::default();
+    let middle = UnixNanos(EPOCH + 15_000_000);
+    for range in [TimeRange::ALL, TimeRange { start: UnixNanos(EPOCH), end: middle }] {
+        for predicate in [
+            Predicate::All,
+            Predicate::equals(Field::Service, "cart"),
+            Predicate::equals(Field::Service, "nobody"),
+            Predicate::equals(Field::Name, "GET /search"),
+            Predicate::equals(Field::Status, "error"),
+            Predicate::equals(Field::Attr(crate::source::AttrScope::Any, "http.route".into()), "POST /cart"),
+            Predicate::Not(Box::new(Predicate::equals(Field::Attr(crate::source::AttrScope::Any, "user.id".into()), "u"))),
+        ] {
+            for limit in [0, 5] {
+                let request = TraceRequest { range, predicate: predicate.clone(), limit, ..TraceRequest::default() };
+                let (found, expected) = (source.traces(&request, &control), reference.traces(&request, &control));
+                assert_eq!(found.unwrap(), expected.unwrap(), "{request:?}");
+            }
+        }
+        assert_eq!(source.services(range, 8, &control).unwrap(), reference.services(range, 8, &control).unwrap());
+    }
+    assert_eq!(source.extent(), reference.extent());
+    assert_eq!(source.runs(&control).unwrap(), reference.runs(&control).unwrap());
+    for service in ["", "cart"] {
+        assert_eq!(source.operations(service, &control).unwrap(), reference.operations(service, &control).unwrap());
+    }
+    for scope in [crate::source::AttrScope::Any, crate::source::AttrScope::Span, crate::source::AttrScope::Resource] {
+        assert_eq!(source.attribute_keys(scope, &control).unwrap(), reference.attribute_keys(scope, &control).unwrap());
+    }
+    let field = Field::Attr(crate::source::AttrScope::Any, "http.route".into());
+    assert_eq!(source.values(&field, 3, &control).unwrap(), reference.values(&field, 3, &control).unwrap());
+}
+
+#[test]
+fn a_full_disk_is_said_and_work_resumes_when_there_is_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let small = Options { max_pages: Some(40), clock: || NOW, ..Options::default() };
+    let workspace = Workspace::open(dir.path(), small).unwrap();
+    let spans = shop(3, 200);
+    let mut kept = Vec::new();
+    let mut refused = None;
+    for part in spans.chunks(100) {
+        let receipt = workspace.append_spans(Door::OtlpGrpc, SpanBatch::from_spans(part), NOW);
+        match receipt.map(Receipt::wait) {
+            Ok(Ok(_)) => kept.extend_from_slice(part),
+            Ok(Err(error)) => refused = Some(error),
+            Err(busy) => assert!(busy.retry_after > Duration::ZERO),
+        }
+    }
+    assert!(matches!(refused, Some(StoreError::Full(_))), "{refused:?}");
+    assert!(workspace.usage().write_problem.is_some());
+    assert_eq!(sorted(stored_spans(&workspace)), sorted(kept.clone()));
+    assert_eq!(assert_accounts(&workspace).stored, kept.len() as u64);
+    crash(workspace);
+    let workspace = open(dir.path());
+    assert_eq!(sorted(stored_spans(&workspace)), sorted(kept.clone()));
+    let rest: Vec<Span> = spans.into_iter().filter(|span| !kept.contains(span)).collect();
+    assert_eq!(append(&workspace, &rest).stored, rest.len() as u64);
+    assert_eq!(workspace.usage().write_problem, None);
+}
+
+#[test]
+fn readers_see_whole_batches_while_others_append() {
+    let workspace = Workspace::in_memory(Options::default()).unwrap();
+    let spans = shop(4, 40);
+    let ids: HashSet<TraceId> = spans.iter().map(|span| span.trace_id).collect();
+    std::thread::scope(|scope| {
+        let writing = scope.spawn(|| spans.chunks(9).map(|part| append(&workspace, part).stored).sum::<u64>());
+        while !writing.is_finished() {
+            let list = workspace.spans().traces(&TraceRequest::default(), &QueryControl::default()).unwrap();
+            assert!(list.traces.iter().all(|trace| ids.contains(&trace.trace_id)));
+        }
+    });
+    assert_eq!(stored_spans(&workspace).len(), spans.len());
+}
+
+#[test]
+fn a_second_process_is_told_who_serves_the_workspace() {
+    let dir = tempfile::tempdir().unwrap();
+    let workspace = open(dir.path());
+    workspace.publish_api("127.0.0.1:4319".parse().unwrap()).unwrap();
+    let refused = Workspace::open(dir.path(), Options::default()).map(|_| ()).unwrap_err();
+    assert!(refused.to_string().contains("127.0.0.1:4319"), "{refused}");
+}
+
+#[test]
+fn settings_and_raw_signals_survive() {
+    let dir = tempfile::tempdir().unwrap();
+    let workspace = open(dir.path());
+    workspace.set_setting("theme", "\"dark\"").unwrap();
+    let counts = vec![("cart".into(), 4), ("web".into(), 1)];
+    let receipt = workspace.append_raw(Door::OtlpHttp, Signal::Metrics, b"payload", counts, NOW).unwrap();
+    assert_eq!(receipt.wait().unwrap().stored, 5);
+    workspace.close();
+    let workspace = open(dir.path());
+    assert_eq!(workspace.setting("theme").as_deref(), Some("\"dark\""));
+    assert_eq!(assert_accounts(&workspace).stored, 5);
+}
+
+#[test]
+fn other_content_under_the_same_ids_is_another_span() {
+    let workspace = Workspace::in_memory(Options::default()).unwrap();
+    let span = |name: &str| Span {
+        trace_id: TraceId([1; 16]),
+        span_id: SpanId::from(1),
+        name: name.into(),
+        end: Some(UnixNanos(5)),
+        resource: Arc::new(Resource::service("a")),
+        ..Span::default()
+    };
+    assert_eq!(append(&workspace, &[span("client"), span("server"), span("client")]), Appended { stored: 2, duplicate: 1 });
+    assert_eq!(stored_spans(&workspace).len(), 2);
+}

@@ -1,0 +1,314 @@
+//! The writer thread of the data file: the only connection that writes it.
+//!
+//! Everything that waits is gathered into one transaction (group commit), committed with `synchronous=FULL`, published to
+//! the head, and only then acknowledged. Work of the keeper (a sealed segment, retention, Clear) comes through the same
+//! queue as a closure, so that no two writers ever meet.
+//!
+//! Gathering needs no timer: while one group is being synced the next one collects, so groups grow with the load; a timer
+//! would only add its length to every acknowledgement of a client that sends one batch at a time.
+
+use super::Appended;
+use super::accounts::{Change, Changes};
+use super::dedupe::{Seen, fingerprint};
+use super::error::StoreError;
+use super::head::{HeadBatch, by_service};
+use super::journal;
+use super::shared::{Shared, lock};
+use crate::model::batch::IN_FLIGHT;
+use crate::model::{Door, Signal, SpanBatch, SpanBatchBuilder, UnixNanos};
+use rusqlite::{Connection, TransactionBehavior, params};
+use smol_str::SmolStr;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// A group is closed at this many bytes of rows.
+const GROUP_BYTES: usize = 4 << 20;
+/// Refusals are written down at least this often.
+const IDLE: Duration = Duration::from_millis(500);
+/// Spans whose sealed relatives may still be resent: the horizon of client retries, in nanoseconds.
+pub(crate) const RETRY_HORIZON_NS: i64 = 3_600_000_000_000;
+
+type Reply = oneshot::Sender<Result<Appended, StoreError>>;
+
+/// A batch on its way.
+pub(crate) struct SpansJob {
+    /// Its place in the head, its row number still missing.
+    pub(crate) head: HeadBatch,
+    pub(crate) batch: Arc<SpanBatch>,
+    /// The journal row.
+    pub(crate) row: Vec<u8>,
+    pub(crate) weight: usize,
+    pub(crate) reply: Reply,
+}
+
+/// Metrics or logs on their way.
+pub(crate) struct RawJob {
+    pub(crate) door: Door,
+    pub(crate) signal: Signal,
+    pub(crate) received: UnixNanos,
+    pub(crate) services: Vec<(SmolStr, u64)>,
+    /// LZ4 with its size before it.
+    pub(crate) row: Vec<u8>,
+    pub(crate) weight: usize,
+    pub(crate) reply: Reply,
+}
+
+/// What the writer is asked to do.
+pub(crate) enum Job {
+    /// Journal spans.
+    Spans(Box<SpansJob>),
+    /// Journal metrics or logs.
+    Raw(Box<RawJob>),
+    /// Anything else that writes.
+    Run(Box<dyn FnOnce(&mut Writer) + Send>),
+    /// End the thread.
+    Stop,
+    /// End it without another write.
+    #[cfg(test)]
+    Crash,
+}
+
+/// The thread's state.
+pub(crate) struct Writer {
+    pub(crate) connection: Connection,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) seen: Seen,
+    pub(crate) next_row: i64,
+}
+
+/// A batch after the look for duplicates.
+struct Admitted {
+    job: SpansJob,
+    prints: Vec<u64>,
+    appended: Appended,
+    duplicates: Vec<(SmolStr, u64)>,
+}
+
+impl Writer {
+    /// Works until told to stop or until nobody can send any more.
+    pub(crate) fn work(mut self, queue: &Receiver<Job>) {
+        let mut stopping = false;
+        while !stopping {
+            let mut next = match queue.recv_timeout(IDLE) {
+                Ok(job) => Some(job),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.commit(Vec::new(), Vec::new());
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
+            let (mut spans, mut raws, mut bytes, mut run) = (Vec::new(), Vec::new(), 0, None);
+            while let Some(job) = next {
+                match job {
+                    Job::Spans(job) => {
+                        bytes += job.row.len();
+                        spans.push(*job);
+                    }
+                    Job::Raw(job) => {
+                        bytes += job.row.len();
+                        raws.push(*job);
+                    }
+                    Job::Run(work) => run = Some(work),
+                    Job::Stop => stopping = true,
+                    #[cfg(test)]
+                    Job::Crash => return,
+                }
+                next = if run.is_some() || stopping || bytes >= GROUP_BYTES { None } else { queue.try_recv().ok() };
+            }
+            self.commit(spans, raws);
+            if let Some(work) = run {
+                work(&mut self);
+            }
+        }
+    }
+
+    /// One group commit, published and acknowledged.
+    fn commit(&mut self, spans: Vec<SpansJob>, raws: Vec<RawJob>) {
+        let refused = std::mem::take(&mut *lock(&self.shared.rejected));
+        if spans.is_empty() && raws.is_empty() && refused.is_empty() {
+            return;
+        }
+        let weight: usize = spans.iter().map(|job| job.weight).chain(raws.iter().map(|job| job.weight)).sum();
+        let mut admitted: Vec<Admitted> = spans.into_iter().map(|job| self.admit(job)).collect();
+        let result = self.write(&mut admitted, &raws, &refused);
+        self.shared.waiting.fetch_sub(weight, Ordering::AcqRel);
+        match result {
+            Ok(()) => {
+                self.shared.set_problem(None);
+                self.publish(admitted, raws, refused);
+            }
+            Err(error) => {
+                self.shared.set_problem(Some(error.to_string()));
+                lock(&self.shared.rejected).merge(refused);
+                for one in admitted {
+                    self.seen.forget(&one.prints);
+                    one.job.reply.send(Err(error.clone())).ok();
+                }
+                raws.into_iter().for_each(|job| drop(job.reply.send(Err(error.clone()))));
+            }
+        }
+    }
+
+    /// Leaves out what came before. A batch without any duplicate, nearly every one, keeps the row its sender packed.
+    fn admit(&mut self, mut job: SpansJob) -> Admitted {
+        let received = job.head.received;
+        let mut prints = Vec::with_capacity(job.batch.len());
+        let mut fresh = vec![true; job.batch.len()];
+        for (span, fresh) in job.batch.spans.iter().zip(&mut fresh) {
+            let print = fingerprint(span);
+            *fresh = self.seen.insert(print, received);
+            if *fresh {
+                prints.push(print);
+            }
+        }
+        let stored = fresh.iter().filter(|fresh| **fresh).count();
+        let duplicate = fresh.len() - stored;
+        let mut duplicates = Vec::new();
+        if duplicate > 0 {
+            let part = |wanted: bool| {
+                let mut builder = SpanBatchBuilder::default();
+                builder.copy(&job.batch, (0..fresh.len()).filter(|at| fresh[*at] == wanted));
+                Arc::new(builder.finish())
+            };
+            duplicates = by_service(&part(false));
+            let kept = part(true);
+            job.row = journal::encode(&kept);
+            job.head = HeadBatch::new(0, job.head.door, received, kept.clone());
+            job.batch = kept;
+        }
+        Admitted { job, prints, appended: Appended { stored: stored as u64, duplicate: duplicate as u64 }, duplicates }
+    }
+
+    fn write(&mut self, admitted: &mut [Admitted], raws: &[RawJob], refused: &Changes) -> Result<(), StoreError> {
+        let failed = || StoreError::sqlite("writing the journal");
+        let mut next_row = self.next_row;
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed())?;
+        {
+            let sql = "INSERT INTO journal (id, door, received, spans, payload) VALUES (?1, ?2, ?3, ?4, ?5)";
+            let mut insert = transaction.prepare_cached(sql).map_err(failed())?;
+            let mut changes = refused.clone();
+            for one in admitted.iter_mut() {
+                let job = &mut one.job;
+                for (service, count) in &one.duplicates {
+                    changes.add((job.head.door, service.clone(), Signal::Traces), Change::duplicate(*count));
+                }
+                if job.head.spans == 0 {
+                    continue;
+                }
+                job.head.id = next_row;
+                next_row += 1;
+                let (door, received) = (job.head.door as u8, job.head.received.0);
+                insert.execute(params![job.head.id, door, received, job.head.spans as i64, job.row]).map_err(failed())?;
+            }
+            let sql = "INSERT INTO raw (door, signal, received, services, payload) VALUES (?1, ?2, ?3, ?4, ?5)";
+            let mut insert = transaction.prepare_cached(sql).map_err(failed())?;
+            for job in raws {
+                let services = super::raw::encode_services(&job.services);
+                insert
+                    .execute(params![job.door as u8, job.signal as u8, job.received.0, services, job.row])
+                    .map_err(failed())?;
+                for (service, count) in &job.services {
+                    changes.add((job.door, service.clone(), job.signal), Change::stored(*count));
+                }
+            }
+            changes.write(&transaction)?;
+        }
+        transaction.commit().map_err(failed())?;
+        self.next_row = next_row;
+        Ok(())
+    }
+
+    fn publish(&mut self, admitted: Vec<Admitted>, raws: Vec<RawJob>, refused: Changes) {
+        let mut changes = refused;
+        let mut replies = Vec::with_capacity(admitted.len() + raws.len());
+        let budget = self.shared.options.head_bytes;
+        {
+            let shared = self.shared.clone();
+            let mut head = lock(&shared.head);
+            for one in admitted {
+                let SpansJob { head: batch, batch: spans, reply, .. } = one.job;
+                for (service, count) in &batch.services {
+                    changes.add((batch.door, service.clone(), Signal::Traces), Change::stored(*count));
+                }
+                for (service, count) in one.duplicates {
+                    changes.add((batch.door, service, Signal::Traces), Change::duplicate(count));
+                }
+                self.note_pending(&batch, &spans);
+                if batch.spans > 0 {
+                    head.push(batch, budget);
+                }
+                replies.push((reply, one.appended));
+            }
+        }
+        for job in raws {
+            let stored = job.services.iter().map(|(_, count)| count).sum();
+            for (service, count) in job.services {
+                changes.add((job.door, service, job.signal), Change::stored(count));
+            }
+            replies.push((job.reply, Appended { stored, duplicate: 0 }));
+        }
+        lock(&self.shared.ledger).apply(&changes);
+        self.shared.changed();
+        replies.into_iter().for_each(|(reply, appended)| drop(reply.send(Ok(appended))));
+    }
+
+    fn note_pending(&mut self, head: &HeadBatch, batch: &SpanBatch) {
+        if head.pending {
+            let unfinished = batch.spans.iter().filter(|span| span.end == IN_FLIGHT);
+            let entries = unfinished.map(|span| ((span.trace_id, span.span_id), span.content_hash));
+            self.seen.pending().extend(entries);
+        }
+    }
+
+    /// Reads the journal into the head after a start. Damaged rows are reported, kept and passed over.
+    pub(crate) fn replay(&mut self) -> Result<Vec<String>, StoreError> {
+        let failed = || StoreError::sqlite("replaying the journal");
+        let mut problems = Vec::new();
+        let mut changes = Changes::default();
+        {
+            let sql = "SELECT id, door, received, spans, payload FROM journal ORDER BY id";
+            let mut statement = self.connection.prepare(sql).map_err(failed())?;
+            let mut rows = statement.query([]).map_err(failed())?;
+            let shared = self.shared.clone();
+            while let Some(row) = rows.next().map_err(failed())? {
+                let number = |at: usize| row.get::<_, i64>(at).unwrap_or_default();
+                let (id, received) = (number(0), UnixNanos(number(2)));
+                let door = Door::ALL.get(number(1).max(0) as usize).copied().unwrap_or(Door::Import);
+                self.next_row = self.next_row.max(id + 1);
+                let payload = row.get_ref(4).ok().and_then(|payload| payload.as_blob().ok()).unwrap_or_default();
+                let Some(batch) = journal::decode(payload).filter(|batch| batch.len() as i64 == number(3)) else {
+                    problems.push(format!("journal row {id} with {} spans cannot be read and is kept as it is", number(3)));
+                    continue;
+                };
+                let batch = Arc::new(batch);
+                for span in &batch.spans {
+                    self.seen.insert(fingerprint(span), received);
+                    if span.end == IN_FLIGHT {
+                        self.seen.pending().insert((span.trace_id, span.span_id), span.content_hash);
+                    }
+                }
+                let entry = HeadBatch::new(id, door, received, batch);
+                for (service, count) in &entry.services {
+                    changes.add((door, service.clone(), Signal::Traces), Change::stored(*count));
+                }
+                lock(&shared.head).push(entry, shared.options.head_bytes);
+            }
+        }
+        lock(&self.shared.ledger).apply(&changes);
+        Ok(problems)
+    }
+
+    /// Journal rows that the head holds and that are now elsewhere or gone.
+    pub(crate) fn drop_rows(transaction: &Connection, ids: &HashSet<i64>) -> Result<(), StoreError> {
+        let failed = || StoreError::sqlite("deleting journal rows");
+        let mut delete = transaction.prepare_cached("DELETE FROM journal WHERE id = ?1").map_err(failed())?;
+        for id in ids {
+            delete.execute([id]).map_err(failed())?;
+        }
+        Ok(())
+    }
+}
