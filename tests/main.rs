@@ -3,4 +3,5 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test")]
 
 mod architecture;
+mod real_clients;
 mod support;

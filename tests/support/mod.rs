@@ -1,4 +1,14 @@
-//! What the tests share.
+//! What the tests share: the real binary, a small HTTP client, payloads, shared data, and an honest way to skip.
+
+mod data;
+mod http;
+mod otlp;
+mod serve;
+
+pub use data::{shared_data, shared_tool_folder};
+pub use http::{Reply, get, post, request};
+pub use otlp::{hex_id, json_request};
+pub use serve::{Serve, belvedere, wait_until};
 
 /// Says why a test has nothing to check here. With `CI=true` everything must be there, so it fails instead.
 #[track_caller]
