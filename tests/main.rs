@@ -3,5 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test")]
 
 mod architecture;
+mod bad_input;
+mod bad_luck;
+mod files;
 mod real_clients;
 mod support;
+#[cfg(feature = "window")]
+mod window;

@@ -3,11 +3,11 @@
 use super::http::{Reply, get, post};
 use super::otlp::{hex_id, json_request};
 use rustix::process::{Pid, Signal, kill_process};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,11 +21,24 @@ pub fn belvedere() -> Command {
     command
 }
 
+/// `belvedere serve` on this workspace; doors that the arguments do not name get free ports.
+pub fn serve_command(workspace: &Path, arguments: &[&str]) -> Command {
+    let mut command = belvedere();
+    command.arg("serve").arg("--workspace").arg(workspace);
+    for door in ["--otlp-grpc", "--otlp-http", "--api"] {
+        if !arguments.contains(&door) {
+            command.args([door, "127.0.0.1:0"]);
+        }
+    }
+    command.args(arguments);
+    command
+}
+
 /// A running `belvedere serve`. Killed when dropped.
 pub struct Serve {
     child: Child,
     listening: Vec<(String, SocketAddr)>,
-    errors: Option<thread::JoinHandle<String>>,
+    errors: Arc<Mutex<String>>,
     _folder: Option<tempfile::TempDir>,
     /// The workspace it writes.
     pub workspace: PathBuf,
@@ -54,25 +67,26 @@ impl Serve {
     /// On this workspace; what it wrote to standard error when it does not get `ready`. Doors that the arguments do not
     /// name get free ports.
     pub fn try_start(workspace: &Path, arguments: &[&str]) -> Result<Self, String> {
-        let mut command = belvedere();
-        command.arg("serve").arg("--workspace").arg(workspace).stdout(Stdio::piped()).stderr(Stdio::piped());
-        for door in ["--otlp-grpc", "--otlp-http", "--api"] {
-            if !arguments.contains(&door) {
-                command.args([door, "127.0.0.1:0"]);
+        Self::spawn(serve_command(workspace, arguments), workspace)
+    }
+
+    /// Runs a command that ends up as [`serve_command`] on this workspace, and waits for `ready`.
+    pub fn spawn(mut command: Command, workspace: &Path) -> Result<Self, String> {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let errors = Arc::<Mutex<String>>::default();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let collected = Arc::clone(&errors);
+        let reader = thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                let mut text = collected.lock().unwrap();
+                text.push_str(&line);
+                text.push('\n');
             }
-        }
-        let mut child = command.args(arguments).spawn().unwrap();
-        let mut stderr = child.stderr.take().unwrap();
-        let errors = thread::spawn(move || {
-            let mut text = String::new();
-            stderr.read_to_string(&mut text).ok();
-            text
         });
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (send, receive) = mpsc::channel();
         thread::spawn(move || stdout.lines().map_while(Result::ok).for_each(|line| drop(send.send(line))));
-        let mut serve =
-            Self { child, listening: Vec::new(), errors: Some(errors), _folder: None, workspace: workspace.to_owned() };
+        let mut serve = Self { child, listening: Vec::new(), errors, _folder: None, workspace: workspace.to_owned() };
         let until = Instant::now() + START;
         loop {
             match receive.recv_timeout(until.saturating_duration_since(Instant::now())) {
@@ -81,11 +95,19 @@ impl Serve {
                 Err(_) => {
                     serve.child.kill().ok();
                     let status = serve.child.wait().unwrap();
-                    let errors = serve.errors.take().and_then(|reader| reader.join().ok()).unwrap_or_default();
-                    return Err(format!("serve was not ready, {status}: {errors}"));
+                    reader.join().ok();
+                    return Err(format!(
+                        "serve was not ready, {status}: {}",
+                        std::mem::take(&mut *serve.errors.lock().unwrap())
+                    ));
                 }
             }
         }
+    }
+
+    /// What it wrote to standard error so far.
+    pub fn said(&self) -> String {
+        self.errors.lock().unwrap().clone()
     }
 
     /// The address of a door by its name on the command line.
@@ -134,23 +156,17 @@ impl Serve {
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
     }
 
-    /// Sends a signal.
-    pub fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
-    }
-
     /// Asks it to stop; its exit status and how long it took.
-    pub fn stop(mut self) -> (ExitStatus, Duration) {
-        let asked = Instant::now();
-        self.signal(Signal::TERM);
-        let stopped = wait_until(Duration::from_secs(10), || self.child.try_wait().unwrap());
-        (stopped.expect("SIGTERM ends it within ten seconds"), asked.elapsed())
+    pub fn stop(self) -> (ExitStatus, Duration) {
+        self.stop_with(Signal::TERM)
     }
 
-    /// kill -9.
-    pub fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+    /// As [`Serve::stop`], with another signal.
+    pub fn stop_with(mut self, signal: Signal) -> (ExitStatus, Duration) {
+        let asked = Instant::now();
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        let stopped = wait_until(Duration::from_secs(10), || self.child.try_wait().unwrap());
+        (stopped.expect("it ends within ten seconds"), asked.elapsed())
     }
 }
 
@@ -159,8 +175,9 @@ impl Drop for Serve {
         self.child.kill().ok();
         self.child.wait().ok();
         // What it said is worth reading when the test fails.
-        if let Some(text) = self.errors.take().and_then(|reader| reader.join().ok()).filter(|text| !text.is_empty()) {
-            eprintln!("serve wrote: {text}");
+        let said = self.said();
+        if !said.is_empty() {
+            eprintln!("serve wrote: {said}");
         }
     }
 }
