@@ -7,11 +7,13 @@
 //! what it shows and not what the trace holds. Built once a change of what is folded, off the frame.
 
 mod fold;
+mod overview;
 mod place;
 mod pyramid;
 
 pub use fold::{Fold, PixelView};
-pub use pyramid::Aggregate;
+pub use overview::{Overview, OverviewRun};
+pub use pyramid::{Aggregate, ClassBy, SELF_TIME_STEPS};
 
 use super::repeats::Repeat;
 use super::tree::Tree;
@@ -30,6 +32,8 @@ pub struct LayoutInput {
     pub collapsed: HashSet<u32>,
     /// Show only this node and what is under it.
     pub root: Option<u32>,
+    /// What decides the colour.
+    pub class_by: ClassBy,
 }
 
 /// A group of repeated siblings on the lane of the first of them.
@@ -63,7 +67,7 @@ pub fn layout(batch: &SpanBatch, tree: &Tree, input: &LayoutInput) -> Layout {
     let placed = place::place(tree, input);
     let mut layout = Layout { lane_of: placed.lane_of, extent: placed.extent, ..Layout::default() };
     layout.fill_lanes(tree);
-    layout.pyramid = Pyramid::build(layout.nodes.iter().map(|node| Aggregate::of(tree, *node)));
+    layout.pyramid = Pyramid::build(layout.nodes.iter().map(|node| Aggregate::of(batch, tree, *node, input.class_by)));
     layout.find_groups(batch, tree);
     layout
 }

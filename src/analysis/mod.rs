@@ -16,7 +16,9 @@ mod skew;
 mod tree;
 
 pub use find::{Find, find};
-pub use layout::{Aggregate, Fold, Group, Layout, LayoutInput, NO_LANE, PixelView, layout};
+pub use layout::{
+    Aggregate, ClassBy, Fold, Group, Layout, LayoutInput, NO_LANE, Overview, OverviewRun, PixelView, SELF_TIME_STEPS, layout,
+};
 pub use marks::Marks;
 pub use operations::{Operation, operations};
 pub use outline::{outline, visible_rows};

@@ -66,6 +66,26 @@ pub fn duration(length: DurationNs) -> String {
     signed(length.0 < 0, text)
 }
 
+/// A moment since a start on an axis with steps of `step`, with as many digits as tell neighbours apart: `0`, `1.2 s`,
+/// `1.442 s`, `1 min 16 s`.
+pub fn offset(at: DurationNs, step: DurationNs) -> String {
+    let (nanos, step) = (at.0.unsigned_abs(), step.0.max(1) as f64);
+    if nanos == 0 {
+        return "0".to_owned();
+    }
+    let (unit, name) = match nanos as f64 {
+        n if n < US => (1.0, "ns"),
+        n if n < MS => (US, "\u{b5}s"),
+        n if n < SECOND => (MS, "ms"),
+        n if n < 60.0 * SECOND || step < SECOND => (SECOND, "s"),
+        _ => return duration(at),
+    };
+    let decimals = (unit / step).log10().ceil().clamp(0.0, 9.0) as usize;
+    let text = format!("{:.decimals$}", nanos as f64 / unit);
+    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    signed(at.0 < 0, format!("{text} {name}"))
+}
+
 /// `0`, `999`, `18 420`, `214 k`, `1.2 M`, `3.5 G`; exact below 100 000.
 pub fn count(number: u64) -> String {
     if number < 100_000 {
@@ -216,6 +236,23 @@ mod tests {
         ];
         for (nanos, text) in cases {
             assert_eq!(duration(DurationNs(nanos)), text, "{nanos}");
+        }
+    }
+
+    #[test]
+    fn moments_on_an_axis_have_the_digits_that_tell_them_apart() {
+        let cases = [
+            (0, 1, "0"),
+            (1_200_000_000, 400_000_000, "1.2 s"),
+            (1_442_000_000, 1_000_000, "1.442 s"),
+            (1_000_000_050, 50, "1.00000005 s"),
+            (800_000_000, 200_000_000, "800 ms"),
+            (76_000_000_000, 2_000_000_000, "1 min 16 s"),
+            (76_500_000_000, 500_000_000, "76.5 s"),
+            (-1_500_000, 500_000, "\u{2212}1.5 ms"),
+        ];
+        for (at, step, text) in cases {
+            assert_eq!(offset(DurationNs(at), DurationNs(step)), text);
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! [`theme`] holds looks, [`command`] what can be done, [`nav`] where one can be, [`view`] what a screen is.
 
+pub mod canvas;
 pub mod command;
 pub mod nav;
 pub mod range;

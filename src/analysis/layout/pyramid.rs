@@ -2,6 +2,7 @@
 
 use super::super::marks::Marks;
 use super::super::tree::Tree;
+use crate::model::SpanBatch;
 use std::ops::Range;
 
 const ERROR: u8 = 1;
@@ -12,17 +13,49 @@ const VIRTUAL: u8 = 1 << 3;
 /// What one item, or a run of items folded into one pixel column, looks like.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub struct Aggregate {
-    /// How much longer the dominant service was busy than the others, nanoseconds; decides when two runs are joined.
+    /// How much longer the dominant class was busy than the others, nanoseconds; decides when two runs are joined.
     weight: f32,
-    /// Index of the dominant service in [`Tree::services`]: the one busy for more than half of the time, where there
-    /// is one (Boyer and Moore's majority vote, by busy time).
-    pub service: u16,
+    /// What decides the colour, see [`ClassBy`]. Of a run the class that was busy for more than half of the time, where
+    /// there is one (Boyer and Moore's majority vote, by busy time).
+    pub class: u16,
     flags: u8,
+}
+
+/// What spans are told apart by; the window gives each class a colour.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ClassBy {
+    /// Index of the service in [`Tree::services`].
+    #[default]
+    Service,
+    /// 0 unset, 1 ok, 2 error.
+    Status,
+    /// Number of the kind.
+    Kind,
+    /// Share of self time in the duration, 0 (none) to [`SELF_TIME_STEPS`] − 1 (all).
+    SelfTime,
+}
+
+/// Steps of [`ClassBy::SelfTime`].
+pub const SELF_TIME_STEPS: u16 = 9;
+
+impl ClassBy {
+    fn of(self, batch: &SpanBatch, tree: &Tree, node: u32) -> u16 {
+        match self {
+            _ if tree.is_virtual(node) => tree.service_index(node),
+            Self::Service => tree.service_index(node),
+            Self::Status => u16::from(batch.spans[node as usize].status),
+            Self::Kind => u16::from(batch.spans[node as usize].kind),
+            Self::SelfTime => {
+                let share = tree.self_time(node) as f64 / tree.duration(node).max(1) as f64;
+                ((share * f64::from(SELF_TIME_STEPS)) as u16).min(SELF_TIME_STEPS - 1)
+            }
+        }
+    }
 }
 
 impl Aggregate {
     /// Of one node.
-    pub fn of(tree: &Tree, node: u32) -> Self {
+    pub(super) fn of(batch: &SpanBatch, tree: &Tree, node: u32, by: ClassBy) -> Self {
         let marks = tree.marks(node);
         let flag = |mark: Marks, flag: u8| if marks.has(mark) { flag } else { 0 };
         let flags = flag(Marks::ERROR, ERROR)
@@ -30,7 +63,7 @@ impl Aggregate {
             | flag(Marks::CALLS, CALLS)
             | if tree.is_virtual(node) { VIRTUAL } else { 0 };
         // A span of no length still has a say where nothing longer is.
-        Self { weight: tree.duration(node).max(1) as f32, service: tree.service_index(node), flags }
+        Self { weight: tree.duration(node).max(1) as f32, class: by.of(batch, tree, node), flags }
     }
 
     /// One of them has an error: errors win a column.
@@ -55,11 +88,11 @@ impl Aggregate {
 
     fn join(self, other: Self) -> Self {
         let flags = self.flags | other.flags;
-        if self.service == other.service {
+        if self.class == other.class {
             return Self { weight: self.weight + other.weight, flags, ..self };
         }
         let (more, less) = if self.weight >= other.weight { (self, other) } else { (other, self) };
-        Self { weight: more.weight - less.weight, service: more.service, flags }
+        Self { weight: more.weight - less.weight, class: more.class, flags }
     }
 }
 
@@ -102,15 +135,15 @@ mod tests {
 
     #[test]
     fn a_run_of_items_knows_its_errors_and_its_majority() {
-        let item = |service: u16, flags: u8| Aggregate { weight: 1.0, service, flags };
+        let item = |class: u16, flags: u8| Aggregate { weight: 1.0, class, flags };
         let items: Vec<Aggregate> = (0..1_000_u32).map(|at| item(u16::from(at % 3 == 0), u8::from(at == 700))).collect();
         let pyramid = Pyramid::build(items.iter().copied());
         for range in [0..1_000, 1..999, 5..6, 699..702, 17..311, 0..0] {
             let all = pyramid.aggregate(range.clone());
             assert_eq!(all.is_error(), range.contains(&700), "{range:?}");
         }
-        assert_eq!(pyramid.aggregate(0..1_000).service, 0);
-        assert_eq!(pyramid.aggregate(3..4).service, 1);
+        assert_eq!(pyramid.aggregate(0..1_000).class, 0);
+        assert_eq!(pyramid.aggregate(3..4).class, 1);
         assert!(!pyramid.aggregate(0..0).is_error());
     }
 }

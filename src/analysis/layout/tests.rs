@@ -40,9 +40,9 @@ fn nothing_is_put_behind_a_span_in_flight() {
 #[test]
 fn folding_hides_what_is_below_and_a_new_root_hides_what_is_above() {
     let drafts = [span(1, 0, 0, 100), span(2, 1, 0, 40), span(3, 2, 5, 10), span(4, 1, 50, 60)];
-    let (_, folded) = laid_out(&drafts, &LayoutInput { collapsed: HashSet::from([1]), root: None });
+    let (_, folded) = laid_out(&drafts, &LayoutInput { collapsed: HashSet::from([1]), ..LayoutInput::default() });
     assert_eq!((folded.shown(), folded.lanes(), folded.lane_of(2)), (3, 2, None));
-    let (tree, re_rooted) = laid_out(&drafts, &LayoutInput { collapsed: HashSet::new(), root: Some(1) });
+    let (tree, re_rooted) = laid_out(&drafts, &LayoutInput { root: Some(1), ..LayoutInput::default() });
     assert_eq!((re_rooted.shown(), re_rooted.lane_of(1), re_rooted.lane_of(0)), (2, Some(0), None));
     assert_eq!(re_rooted.extent(), (0, 40));
     assert_eq!(re_rooted.item_of(&tree, 2).map(|item| re_rooted.node(item)), Some(2));
@@ -121,8 +121,8 @@ proptest! {
         let tree = Tree::build(&batch, &TreeInput::default());
         for input in [
             LayoutInput::default(),
-            LayoutInput { collapsed: HashSet::from([folded]), root: None },
-            LayoutInput { collapsed: HashSet::from([folded]), root: Some(root) },
+            LayoutInput { collapsed: HashSet::from([folded]), class_by: ClassBy::SelfTime, ..LayoutInput::default() },
+            LayoutInput { collapsed: HashSet::from([folded]), root: Some(root), ..LayoutInput::default() },
         ] {
             let layout = layout(&batch, &tree, &input);
             let mut nodes: Vec<u32> = (0..layout.lanes()).flat_map(|lane| layout.lane(lane)).map(|item| layout.node(item)).collect();
@@ -146,6 +146,9 @@ proptest! {
                     check_fold(&layout, lane, PixelView { start, end, width })?;
                 }
             }
+            let overview = layout.overview(64, 8);
+            let errors = (0..layout.shown()).any(|item| layout.look(item).is_error());
+            prop_assert_eq!((0..overview.rows).any(|row| overview.runs(row).any(|run| run.error)), errors);
             nodes.sort_unstable();
             nodes.dedup();
             prop_assert_eq!(nodes.len() as u32, layout.shown());
