@@ -1,4 +1,26 @@
 //! Codecs: bytes to model and back. Pure functions over bytes, shared by the receivers and by Open file.
+//!
+//! [`open::read`] takes any file: it unpacks, tells the format by content and calls the codec of that format. The doors
+//! of the collector call the codecs directly. Each codec owns one format and says in its module comment which document
+//! its mapping follows. No codec panics, recurses without bound or allocates more than its input justifies, whatever
+//! the bytes; a record that makes no sense in a file that does is rejected, counted and named, a file that breaks off in
+//! the middle is refused whole.
 
+pub mod export;
+pub mod fault;
+pub mod format;
+pub mod jaeger;
+pub mod open;
 pub mod otlp;
 pub mod redact;
+pub mod zipkin;
+
+mod assemble;
+mod ids;
+mod json;
+mod protobuf;
+mod reading;
+
+pub use fault::{OpenError, Place, Problem};
+pub use format::Format;
+pub use reading::{Decoded, Progress};

@@ -1,0 +1,36 @@
+//! Writes a trace in other tools' formats. Reading the text again with [`super::open`] gives what that format can hold;
+//! each writer's comment says what it cannot.
+
+mod jaeger;
+mod zipkin;
+
+pub use jaeger::jaeger;
+pub use zipkin::zipkin;
+
+use crate::model::ValueRef;
+use serde::Serialize;
+
+/// Appends one record to a JSON list. Plain structures of texts and numbers: they always have a JSON form.
+fn push_record(out: &mut String, record: &impl Serialize) {
+    match serde_json::to_string(record) {
+        Ok(text) => {
+            if !out.ends_with('[') {
+                out.push_str(",\n");
+            }
+            out.push_str(&text);
+        }
+        Err(error) => tracing::error!(%error, "a span has no JSON form and is missing from the export"),
+    }
+}
+
+/// An attribute where a format has room for text alone; arrays and maps as JSON, bytes in base64.
+fn as_text(value: ValueRef<'_>) -> String {
+    match value {
+        ValueRef::Str(text) => text.to_owned(),
+        ValueRef::Bytes(_) | ValueRef::Nested(_) => match super::json::to_json(&value.to_value()) {
+            serde_json::Value::String(text) => text,
+            other => other.to_string(),
+        },
+        other => other.to_string(),
+    }
+}
