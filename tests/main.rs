@@ -6,6 +6,7 @@ mod architecture;
 mod bad_input;
 mod bad_luck;
 mod files;
+mod fuzz_smoke;
 mod real_clients;
 mod support;
 #[cfg(feature = "window")]

@@ -1,0 +1,94 @@
+//! What is fuzzed: every function that reads bytes from strangers, each with what must hold whatever they are.
+//!
+//! The libFuzzer targets in `targets/` call one entry each; `tests/fuzz_smoke.rs` calls all of them with mutated seeds.
+
+use belvedere::context::{Composite, Extraction};
+use belvedere::model::SpanBatch;
+use belvedere::wire::otlp;
+use belvedere::{search, wire};
+
+/// An entry by name. The name is that of its target and of its folder in `seeds/`.
+pub type Entry = (&'static str, fn(&[u8]));
+
+/// All of them.
+pub const ENTRIES: [Entry; 5] = [
+    ("otlp_protobuf", otlp_protobuf),
+    ("otlp_json", otlp_json),
+    ("otlp_signals", otlp_signals),
+    ("trace_context", trace_context),
+    ("trace_query", trace_query),
+];
+
+/// What is decoded encodes to a form that is stable from then on, in both encodings.
+pub fn otlp_protobuf(bytes: &[u8]) {
+    if let Ok(decoded) = otlp::decode_traces(bytes) {
+        assert_stable(&decoded.batch);
+    }
+}
+
+/// As [`otlp_protobuf`], from JSON.
+pub fn otlp_json(bytes: &[u8]) {
+    if let Ok(decoded) = otlp::json::decode_traces(bytes) {
+        assert_stable(&decoded.batch);
+    }
+}
+
+/// Metrics and logs are counted, logs are read, and no key that carries a secret survives masking.
+pub fn otlp_signals(bytes: &[u8]) {
+    let redaction = wire::redact::Redaction::standard();
+    let options = otlp::Options { redaction: Some(&redaction), ..otlp::Options::default() };
+    let counted = otlp::count_logs(bytes);
+    if let (Ok(counted), Ok(records)) = (&counted, otlp::decode_logs(bytes, options)) {
+        assert!(records.len() as u64 <= counted.total(), "more records than were counted");
+    }
+    otlp::count_metrics(bytes).ok();
+    for signal in belvedere::model::Signal::ALL {
+        if let Some((masked, count)) = otlp::mask_payload(signal, bytes, &redaction) {
+            assert!(count > 0, "masking that masks nothing returns nothing");
+            let again = otlp::mask_payload(signal, &masked, &redaction);
+            assert!(again.is_none_or(|(again, _)| again == masked), "masking what is masked changes nothing");
+        }
+        otlp::json::to_protobuf(signal, bytes).ok();
+    }
+}
+
+/// Headers of a request, one a line, `name: value`: what is extracted is valid, and injecting it gives the same ids back.
+pub fn trace_context(bytes: &[u8]) {
+    let headers: Vec<(String, Vec<u8>)> = bytes
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| {
+            let colon = line.iter().position(|byte| *byte == b':')?;
+            let name = std::str::from_utf8(&line[..colon]).ok()?;
+            Some((name.to_owned(), line[colon + 1..].trim_ascii().to_vec()))
+        })
+        .collect();
+    let formats = Composite::permissive();
+    let extraction: Extraction = formats.extract(&headers);
+    extraction.report();
+    let Some(context) = &extraction.context else { return };
+    assert!(context.is_valid());
+    let mut carrier: Vec<(String, String)> = Vec::new();
+    formats.inject(context, &extraction.baggage, &mut carrier);
+    let again = formats.extract(&carrier).context.expect("what was injected is extracted");
+    assert_eq!((again.trace_id, again.span_id), (context.trace_id, context.span_id));
+}
+
+/// A query is read or refused with a place inside the text; completing it proposes without panicking.
+pub fn trace_query(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    match search::parse(text) {
+        Ok(query) => assert!(query.hints.iter().all(|hint| text.get(hint.at.clone()).is_some())),
+        Err(error) => assert!(text.get(error.at.clone()).is_some(), "{error:?} is no place in {text:?}"),
+    }
+}
+
+fn assert_stable(batch: &SpanBatch) {
+    let bytes = otlp::encode_traces(batch);
+    let again = otlp::decode_traces(&bytes).expect("what was encoded decodes");
+    assert_eq!(again.batch.len(), batch.len());
+    assert!(otlp::encode_traces(&again.batch) == bytes, "encoding is stable");
+    let text = otlp::json::encode_traces(batch);
+    let from_text = otlp::json::decode_traces(text.as_bytes()).expect("what was written as JSON is read");
+    assert_eq!(from_text.batch.len(), batch.len());
+    assert!(otlp::json::encode_traces(&from_text.batch) == text, "writing JSON is stable");
+}

@@ -1,0 +1,8 @@
+//! libFuzzer over `entries::trace_context`.
+#![no_main]
+
+#[allow(dead_code)]
+#[path = "../entries.rs"]
+mod entries;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| entries::trace_context(bytes));
