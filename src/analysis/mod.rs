@@ -6,15 +6,20 @@
 //! folded. A *node* is a number: below [`Tree::spans`] it is the index of a span in the batch, above it a virtual root
 //! that stands for a parent which was not received.
 
+mod compare;
+mod critical_path;
 mod find;
 mod layout;
 mod marks;
 mod operations;
 mod outline;
+mod paths;
 mod repeats;
 mod skew;
 mod tree;
 
+pub use compare::{Comparer, Comparison, Difference};
+pub use critical_path::{CriticalPath, Segment};
 pub use find::{Find, find};
 pub use layout::{
     Aggregate, ClassBy, Fold, Group, Layout, LayoutInput, NO_LANE, Overview, OverviewRun, PixelView, SELF_TIME_STEPS, layout,
@@ -22,6 +27,7 @@ pub use layout::{
 pub use marks::Marks;
 pub use operations::{Operation, operations};
 pub use outline::{outline, visible_rows};
+pub use paths::{DiffRow, Frame, Paths, STEP, diff};
 pub use repeats::{REPEATS_FROM, Repeat};
 pub use skew::{ClockSkew, estimate_skew};
 pub use tree::{NONE, Tree, TreeInput};
