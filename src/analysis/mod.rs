@@ -9,6 +9,7 @@
 mod compare;
 mod critical_path;
 mod find;
+mod findings;
 mod layout;
 mod marks;
 mod operations;
@@ -21,6 +22,7 @@ mod tree;
 pub use compare::{Comparer, Comparison, Difference};
 pub use critical_path::{CriticalPath, Segment};
 pub use find::{Find, find};
+pub use findings::{Finder, Finding, FindingKind};
 pub use layout::{
     Aggregate, ClassBy, Fold, Group, Layout, LayoutInput, NO_LANE, Overview, OverviewRun, PixelView, SELF_TIME_STEPS, layout,
 };
