@@ -6,7 +6,7 @@
 use super::critical_path::CriticalPath;
 use super::tree::{NONE, Tree};
 use crate::model::{SpanBatch, TraceId};
-use crate::source;
+use crate::source::tally::quantile;
 use smol_str::SmolStr;
 use std::collections::HashMap;
 
@@ -121,7 +121,7 @@ impl Paths {
     pub fn quantile(&self, frame: u32, q: f64) -> i64 {
         let mut durations = self.frames[frame as usize].durations.clone();
         durations.sort_unstable();
-        source::quantile(&durations, q).0
+        quantile(&durations, q).0
     }
 }
 

@@ -8,7 +8,6 @@ mod predicate;
 pub(crate) mod tally;
 
 pub use memory::MemorySource;
-pub(crate) use memory::quantile;
 pub use predicate::{AttrScope, Comparison, Field, Literal, Predicate};
 
 use crate::model::{DurationNs, Trace, TraceId, TraceSummary, UnixNanos};
