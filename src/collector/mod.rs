@@ -1,1 +1,215 @@
 //! Receivers behind every door: admission, decoding, redaction, acknowledgement.
+//!
+//! A door is a set of listening addresses. Every connection is looked at before a server takes it (TLS on a plain port is
+//! told apart, HTTP/1 and HTTP/2 are served alike), every request passes the gate (host, origin), is read within the
+//! limits, decoded on the spot, redacted while it is decoded and handed to the [`Sink`]; the client is answered when the
+//! sink has it on disk. Nothing received is dropped silently: a full sink is an answer, a refusal is counted.
+//!
+//! The room owns no data. It is started by `engine`, which also shows what [`Collector::doors`] and
+//! [`Collector::wrong_callers`] say. Rules: OTLP specification 1.11, gRPC over HTTP/2, the CORS part of the fetch standard.
+
+mod body;
+mod callers;
+mod connection;
+mod counters;
+mod door;
+mod gate;
+mod grpc;
+mod holder;
+mod ingest;
+mod route;
+mod sink;
+mod status;
+#[cfg(test)]
+mod tests;
+
+pub use callers::WrongCaller;
+pub use door::{DoorState, DoorStatus};
+pub use sink::Sink;
+
+use crate::model::{Door, UnixNanos};
+use crate::telemetry::Registry;
+use crate::wire::redact::{Redaction, STANDARD};
+use callers::Callers;
+use counters::Counters;
+use door::OpenDoor;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// What time it is.
+pub type Clock = Arc<dyn Fn() -> UnixNanos + Send + Sync>;
+
+/// Bounds on what clients may take up.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Bytes of one request, before and after decompression. The specification recommends 64 MiB.
+    pub request_bytes: usize,
+    /// Bytes of all requests that are being read or decoded; more is answered as overload.
+    pub pending_bytes: usize,
+    /// Connections in all; more are closed at once.
+    pub connections: usize,
+    /// Time for the first bytes of a connection, and for the head of a request.
+    pub head_timeout: Duration,
+    /// Time between two pieces of a body.
+    pub idle_timeout: Duration,
+    /// Time for a whole body.
+    pub body_timeout: Duration,
+    /// Time that connections get to end when a door closes.
+    pub stop_within: Duration,
+    /// A busy port is tried again this often.
+    pub retry_every: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            request_bytes: 64 << 20,
+            pending_bytes: 192 << 20,
+            connections: 512,
+            head_timeout: Duration::from_secs(15),
+            idle_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(60),
+            stop_within: Duration::from_millis(600),
+            retry_every: Duration::from_secs(5),
+        }
+    }
+}
+
+/// How a collector is set up.
+#[derive(Clone)]
+pub struct CollectorConfig {
+    /// Doors to open, each on all of its addresses. A door without addresses is closed.
+    pub doors: Vec<(Door, Vec<SocketAddr>)>,
+    /// Web origins that may send, beside local ones: `https://app.test`.
+    pub allow_origins: Vec<String>,
+    /// Host names that clients may call this machine by, beside local ones.
+    pub allow_hosts: Vec<String>,
+    /// Keys whose values are masked; [`crate::wire::redact`] says how they are written.
+    pub redact: Vec<String>,
+    /// Bounds.
+    pub limits: Limits,
+    /// What time it is.
+    pub clock: Clock,
+}
+
+impl Default for CollectorConfig {
+    fn default() -> Self {
+        Self {
+            doors: Vec::new(),
+            allow_origins: Vec::new(),
+            allow_hosts: Vec::new(),
+            redact: STANDARD.map(str::to_owned).to_vec(),
+            limits: Limits::default(),
+            clock: Arc::new(|| {
+                let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+                UnixNanos(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
+            }),
+        }
+    }
+}
+
+/// What every request needs.
+struct Shared {
+    sink: Arc<dyn Sink>,
+    clock: Clock,
+    limits: Limits,
+    redaction: RwLock<Arc<Redaction>>,
+    origins: RwLock<Vec<String>>,
+    hosts: Vec<String>,
+    callers: Callers,
+    counters: Counters,
+    /// Kibibytes of pending requests.
+    budget: Arc<Semaphore>,
+    connections: Arc<Semaphore>,
+}
+
+/// Open doors. Dropping it closes them without waiting; [`Collector::stop`] waits.
+pub struct Collector {
+    shared: Arc<Shared>,
+    doors: Mutex<Vec<OpenDoor>>,
+    runtime: tokio::runtime::Handle,
+}
+
+/// Opens the doors; each address has been tried once when this answers. Busy ones are tried again in the background.
+pub async fn start(config: CollectorConfig, sink: Arc<dyn Sink>, registry: Registry) -> Collector {
+    let CollectorConfig { doors, allow_origins, allow_hosts, redact, limits, clock } = config;
+    let shared = Arc::new(Shared {
+        sink,
+        clock,
+        redaction: RwLock::new(Arc::new(Redaction::new(redact))),
+        origins: RwLock::new(allow_origins.iter().map(|origin| gate::normal_origin(origin)).collect()),
+        hosts: allow_hosts.iter().map(|host| host.to_lowercase()).collect(),
+        callers: Callers::default(),
+        counters: Counters::new(&registry),
+        budget: Arc::new(Semaphore::new(limits.pending_bytes >> 10)),
+        connections: Arc::new(Semaphore::new(limits.connections)),
+        limits,
+    });
+    let mut open = Vec::new();
+    for (door, addresses) in doors {
+        let door = OpenDoor::start(shared.clone(), door, addresses, None);
+        door.tried().await;
+        open.push(door);
+    }
+    Collector { shared, doors: Mutex::new(open), runtime: tokio::runtime::Handle::current() }
+}
+
+impl Collector {
+    /// State of every door that was asked for, in the order of [`Door`].
+    pub fn doors(&self) -> Vec<DoorStatus> {
+        let doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut list: Vec<DoorStatus> = doors
+            .iter()
+            .map(|open| {
+                let (received, rejected) = self.shared.counters.door(open.door);
+                DoorStatus { door: open.door, state: open.state(), received, rejected }
+            })
+            .collect();
+        list.sort_by_key(|status| status.door);
+        list
+    }
+
+    /// Clients that came in a way that cannot work, latest first.
+    pub fn wrong_callers(&self) -> Vec<WrongCaller> {
+        self.shared.callers.list()
+    }
+
+    /// Opens a door on these addresses instead of those it has, or closes it when there are none. Connections that are
+    /// open end after what they do. The state follows in [`Collector::doors`].
+    pub fn reopen(&self, door: Door, addresses: Vec<SocketAddr>) {
+        let _inside = self.runtime.enter();
+        let mut doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = doors.iter().position(|open| open.door == door).map(|at| doors.remove(at));
+        doors.push(OpenDoor::start(self.shared.clone(), door, addresses, before));
+    }
+
+    /// Lets pages of a web origin send from now on.
+    pub fn allow_origin(&self, origin: &str) {
+        let origin = gate::normal_origin(origin);
+        let mut origins = self.shared.origins.write().unwrap_or_else(PoisonError::into_inner);
+        if !origins.contains(&origin) {
+            origins.push(origin.clone());
+        }
+        self.shared.callers.forget_origin(&origin);
+    }
+
+    /// Masks the values of these keys from now on.
+    pub fn redact<T: AsRef<str>>(&self, keys: impl IntoIterator<Item = T>) {
+        let redaction = Arc::new(Redaction::new(keys));
+        *self.shared.redaction.write().unwrap_or_else(PoisonError::into_inner) = redaction;
+    }
+
+    /// Closes every door: no new connections, requests that were read are stored and answered, then all ends. Takes at
+    /// most [`Limits::stop_within`] and a little.
+    pub async fn stop(&self) {
+        let doors = std::mem::take(&mut *self.doors.lock().unwrap_or_else(PoisonError::into_inner));
+        for door in &doors {
+            door.close();
+        }
+        for door in doors {
+            door.ended().await;
+        }
+    }
+}

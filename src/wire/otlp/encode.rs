@@ -178,3 +178,15 @@ pub(super) fn write_entry(writer: &mut Writer, key: &str, value: &Value) {
     writer.text(1, key);
     writer.message(2, |writer| write_value(writer, value));
 }
+
+/// An `Export*ServiceResponse`, the same for all signals: empty when nothing was rejected and nothing is to be said.
+pub fn encode_partial_success(rejected: u64, message: &str) -> Vec<u8> {
+    let mut writer = Writer::default();
+    if rejected > 0 || !message.is_empty() {
+        writer.message(1, |writer| {
+            writer.varint(1, rejected);
+            writer.text(2, message);
+        });
+    }
+    writer.0
+}

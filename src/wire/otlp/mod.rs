@@ -14,7 +14,7 @@ mod schema;
 mod traces;
 mod value;
 
-pub use encode::{encode_spans, encode_traces};
+pub use encode::{encode_partial_success, encode_spans, encode_traces};
 pub use logs::{decode_logs, encode_logs};
 pub use metrics::{Counted, count_logs, count_metrics};
 pub use pb::{Fault, MAX_DEPTH};

@@ -311,7 +311,7 @@ impl Walk<'_> {
         match self.out.rejected.iter_mut().find(|known| known.service == service) {
             Some(known) => known.count += 1,
             None => {
-                let name = self.builder.peek().strings.get(row.name);
+                let name: String = self.builder.peek().strings.get(row.name).chars().take(80).collect();
                 let reason = format!("{reason} (span \"{name}\")");
                 self.out.rejected.push(Rejection { service, count: 1, reason });
             }
