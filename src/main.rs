@@ -1,2 +1,10 @@
-//! Belvedere.
-fn main() {}
+//! The program: reads the command line and starts the window, the headless collector or one command.
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    belvedere::cli::run()
+}

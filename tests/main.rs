@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test")]
 
+mod api;
 mod architecture;
 mod bad_input;
 mod bad_luck;
+mod commands;
+mod durability;
 mod files;
 mod fuzz_smoke;
 mod real_clients;

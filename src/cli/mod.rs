@@ -1,1 +1,64 @@
-//! Subcommands of the `belvedere` program.
+//! Subcommands: what `belvedere` does when it is called, and how it ends.
+//!
+//! Exit codes: 0 done, 1 found nothing or found problems, 2 could not run. With `--json` one object goes to standard
+//! output, everything else to standard error. On a workspace that a running Belvedere holds, a command asks it and prints
+//! the same object.
+
+mod args;
+mod export;
+mod import;
+mod print;
+mod query;
+mod remote;
+mod serve;
+mod wait;
+
+use args::{Arguments, Command, QueryWhat};
+use clap::Parser as _;
+use std::process::ExitCode;
+
+/// Done.
+const DONE: u8 = 0;
+/// Ran, and found nothing or found problems.
+const PROBLEMS: u8 = 1;
+/// Could not run.
+const FAILED: u8 = 2;
+
+/// Why a command could not run: what happened, where, what to do.
+#[derive(Debug, PartialEq)]
+pub struct Failure(String);
+
+impl Failure {
+    fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
+/// Runs the command line of this process.
+pub fn run() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            error.print().ok();
+            return ExitCode::from(if error.use_stderr() { FAILED } else { DONE });
+        }
+    };
+    let common = &arguments.common;
+    let ended = match &arguments.command {
+        None => serve::window(&arguments),
+        Some(Command::Serve(serve)) => serve::serve(&arguments, serve),
+        Some(Command::Import(import)) => import::run(common, import),
+        Some(Command::Export(export)) => export::run(common, export),
+        Some(Command::Query(query)) => match &query.what {
+            QueryWhat::Traces(traces) => query::traces(common, traces),
+        },
+        Some(Command::Wait(wait)) => wait::run(common, wait),
+    };
+    match ended {
+        Ok(code) => ExitCode::from(code),
+        Err(Failure(text)) => {
+            eprintln!("belvedere: {text}");
+            ExitCode::from(FAILED)
+        }
+    }
+}

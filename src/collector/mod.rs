@@ -30,10 +30,15 @@ pub use sink::Sink;
 use crate::model::{Door, UnixNanos};
 use crate::telemetry::Registry;
 use crate::wire::redact::{Redaction, STANDARD};
+use bytes::Bytes;
 use callers::Callers;
 use counters::Counters;
 use door::OpenDoor;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -110,8 +115,15 @@ impl Default for CollectorConfig {
     }
 }
 
+/// Answers requests at a door whose paths are not the collector's own (the API). The gate has let them in.
+pub trait Handler: Send + Sync {
+    /// Reads the request and answers it whole.
+    fn answer(&self, request: Request<Incoming>) -> Pin<Box<dyn Future<Output = Response<Bytes>> + Send>>;
+}
+
 /// What every request needs.
 struct Shared {
+    handlers: RwLock<Vec<(Door, Arc<dyn Handler>)>>,
     sink: Arc<dyn Sink>,
     clock: Clock,
     limits: Limits,
@@ -136,6 +148,7 @@ pub struct Collector {
 pub async fn start(config: CollectorConfig, sink: Arc<dyn Sink>, registry: Registry) -> Collector {
     let CollectorConfig { doors, allow_origins, allow_hosts, redact, limits, clock } = config;
     let shared = Arc::new(Shared {
+        handlers: RwLock::default(),
         sink,
         clock,
         redaction: RwLock::new(Arc::new(Redaction::new(redact))),
@@ -156,7 +169,22 @@ pub async fn start(config: CollectorConfig, sink: Arc<dyn Sink>, registry: Regis
     Collector { shared, doors: Mutex::new(open), runtime: tokio::runtime::Handle::current() }
 }
 
+impl Shared {
+    fn handler(&self, door: Door) -> Option<Arc<dyn Handler>> {
+        let handlers = self.handlers.read().unwrap_or_else(PoisonError::into_inner);
+        handlers.iter().find(|(known, _)| *known == door).map(|(_, handler)| handler.clone())
+    }
+}
+
 impl Collector {
+    /// Opens a door that `handler` answers at; each address has been tried once when this answers.
+    pub async fn open(&self, door: Door, addresses: Vec<SocketAddr>, handler: Arc<dyn Handler>) {
+        self.shared.handlers.write().unwrap_or_else(PoisonError::into_inner).push((door, handler));
+        let open = OpenDoor::start(self.shared.clone(), door, addresses, None);
+        open.tried().await;
+        self.doors.lock().unwrap_or_else(PoisonError::into_inner).push(open);
+    }
+
     /// State of every door that was asked for, in the order of [`Door`].
     pub fn doors(&self) -> Vec<DoorStatus> {
         let doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);

@@ -46,7 +46,7 @@ impl Body for Reply {
     }
 }
 
-/// Answers one request at an OTLP door.
+/// Answers one request at a door.
 pub(super) async fn answer(shared: Arc<Shared>, door: Door, request: Request<Incoming>) -> Result<Response<Reply>, Infallible> {
     let is_grpc = grpc::is_grpc(&request);
     let form = answer_form(request.headers());
@@ -64,6 +64,9 @@ pub(super) async fn answer(shared: Arc<Shared>, door: Door, request: Request<Inc
             gate::preflight(request.headers(), response.headers_mut());
         }
         response
+    } else if let Some(handler) = shared.handler(door) {
+        let (head, body) = handler.answer(request).await.into_parts();
+        Response::from_parts(head, Reply { data: Some(body), trailers: None })
     } else if is_grpc {
         grpc::answer(&shared, door, request).await
     } else {

@@ -4,8 +4,9 @@
 //! leaves nothing behind.
 
 use super::{Engine, EngineError, OpenReport, OpenSource, Query, SourceId, WORKSPACE};
-use crate::model::{SpanBatch, UnixNanos};
+use crate::model::{LogRecord, SpanBatch, TraceId, UnixNanos};
 use crate::source::MemorySource;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -14,9 +15,10 @@ use std::sync::{Arc, PoisonError};
 pub const LARGEST_FILE: u64 = 4 << 30;
 
 /// What a file or a text held.
-struct Contents {
-    spans: SpanBatch,
-    report: OpenReport,
+pub(super) struct Contents {
+    pub(super) spans: SpanBatch,
+    pub(super) logs: Vec<LogRecord>,
+    pub(super) report: OpenReport,
 }
 
 impl Engine {
@@ -53,15 +55,22 @@ impl Engine {
 
     /// Closes an opened file, text or second workspace. The workspace that the doors fill stays.
     pub fn close_source(&self, id: SourceId) {
-        if id != WORKSPACE {
-            self.0.sources.lock().unwrap_or_else(PoisonError::into_inner).retain(|source| source.id != id);
-            self.0.wake.poke();
+        if id == WORKSPACE {
+            return;
         }
+        self.0.sources.lock().unwrap_or_else(PoisonError::into_inner).retain(|source| source.id != id);
+        if let Some(live) = &self.0.live {
+            let beside = live.beside.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+            if let Some(workspace) = beside {
+                // Sealing takes a moment, and the caller may be the window.
+                live.handle.spawn_blocking(move || workspace.close());
+            }
+        }
+        self.0.wake.poke();
     }
 
     fn add_source(&self, name: &str, spans: &SpanBatch, path: Option<PathBuf>, report: Option<OpenReport>) -> OpenSource {
         let source = MemorySource::new(name, spans);
-        let report = report.map(|report| OpenReport { traces: source.trace_count() as u64, ..report });
         let id = SourceId(self.0.next_source.fetch_add(1, Ordering::Relaxed));
         let source = OpenSource { id, spans: Arc::new(source), path, report };
         self.0.sources.lock().unwrap_or_else(PoisonError::into_inner).push(source.clone());
@@ -71,12 +80,12 @@ impl Engine {
 }
 
 /// The wall clock, at the edge of the house.
-pub(super) fn now() -> UnixNanos {
+pub fn now() -> UnixNanos {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     UnixNanos(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
 }
 
-fn read_file(path: &Path) -> Result<Vec<u8>, EngineError> {
+pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, EngineError> {
     let failed = |error: std::io::Error| EngineError::File(format!("cannot read the file: {error}: {}", path.display()));
     let meta = std::fs::metadata(path).map_err(failed)?;
     if meta.is_dir() {
@@ -89,13 +98,24 @@ fn read_file(path: &Path) -> Result<Vec<u8>, EngineError> {
     std::fs::read(path).map_err(failed)
 }
 
-fn at_path(error: EngineError, path: &Path) -> EngineError {
+pub(super) fn at_path(error: EngineError, path: &Path) -> EngineError {
     match error {
         EngineError::File(text) => EngineError::File(format!("{text}: {}", path.display())),
         other => other,
     }
 }
 
-fn read_contents(_bytes: &[u8], name: &str) -> Result<Contents, EngineError> {
-    Err(EngineError::File(format!("{name} is not in a format that Belvedere reads")))
+pub(super) fn read_contents(bytes: &[u8], name: &str) -> Result<Contents, EngineError> {
+    let opened = crate::wire::open::read(bytes, name).map_err(|error| EngineError::File(error.to_string()))?;
+    let traces: HashSet<TraceId> = opened.batch.spans.iter().map(|span| span.trace_id).collect();
+    let report = OpenReport {
+        format: opened.format.name().to_owned(),
+        spans: opened.batch.len() as u64,
+        traces: traces.len() as u64,
+        logs: opened.logs.len() as u64,
+        samples: opened.samples,
+        rejected: opened.rejected,
+        problems: opened.problems.iter().map(ToString::to_string).collect(),
+    };
+    Ok(Contents { spans: opened.batch, logs: opened.logs, report })
 }

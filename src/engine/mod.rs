@@ -4,36 +4,50 @@
 //! [`Engine`] is the one handle that floors above hold. It is cheap to clone, never blocks its caller on I/O except where
 //! a method says so, and wakes the window through a [`Waker`] at most once per [`WAKE_EVERY`].
 
+pub mod client;
+mod containers;
 mod doors;
 mod error;
 mod files;
 mod live;
+mod options;
+mod pulse;
 mod query;
 mod remember;
+mod served;
 mod settings;
 mod stored_predicate;
+mod test_span;
 mod wake;
 mod window;
+mod workspaces;
 
 pub use doors::{DoorState, DoorStatus, WrongCaller};
 pub use error::EngineError;
+pub use files::now;
+pub use options::{EngineOptions, Place, default_workspace, is_loopback, served_at};
 pub use query::{Query, Readers};
 pub use settings::{HiddenRule, RecentFile};
 pub use window::{WindowAnswer, WindowRequest};
 
+use self::live::Live;
 use self::settings::{MemorySettings, Settings};
 use self::wake::WakeUp;
 use self::window::WindowRequests;
 use crate::model::UnixNanos;
 use crate::source::{QueryControl, SourceError, SpanSource};
+use crate::telemetry::Registry;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicU32;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::Waker;
 use std::time::Duration;
 
 /// Live data wakes the window at most this often.
 pub const WAKE_EVERY: Duration = Duration::from_millis(100);
+
+/// Questions that are worked on at once.
+const READERS: usize = 3;
 
 /// Names one source among those that are open.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -150,6 +164,17 @@ pub struct WorkspacePlace {
 #[derive(Clone)]
 pub struct Engine(Arc<Inner>);
 
+/// A handle that does not keep the engine alive.
+#[derive(Clone)]
+pub struct WeakEngine(Weak<Inner>);
+
+impl WeakEngine {
+    /// The engine, while it lives.
+    pub fn upgrade(&self) -> Option<Engine> {
+        self.0.upgrade().map(Engine)
+    }
+}
+
 struct Inner {
     readers: Readers,
     sources: Mutex<Vec<OpenSource>>,
@@ -157,20 +182,40 @@ struct Inner {
     settings: Settings,
     wake: WakeUp,
     window: WindowRequests,
+    registry: Registry,
+    stopping: AtomicBool,
+    live: Option<Live>,
 }
 
 impl Engine {
-    /// An engine over sources that are already there, without doors: tests, and `belvedere FILE` with nothing to collect.
+    /// An engine over sources that are already there, without workspace and doors: tests and opened files alone.
     pub fn over(sources: Vec<OpenSource>) -> Self {
+        let settings = Settings(Arc::new(MemorySettings::default()));
+        Self::assemble(sources, settings, WakeUp::start(), Registry::default(), None)
+    }
+
+    fn assemble(sources: Vec<OpenSource>, settings: Settings, wake: WakeUp, registry: Registry, live: Option<Live>) -> Self {
         let next = sources.iter().map(|source| source.id.0 + 1).max().unwrap_or(0).max(WORKSPACE.0 + 1);
         Self(Arc::new(Inner {
-            readers: Readers::start(2),
+            readers: Readers::start(READERS),
             sources: Mutex::new(sources),
             next_source: AtomicU32::new(next),
-            settings: Settings(Arc::new(MemorySettings::default())),
-            wake: WakeUp::start(),
+            settings,
+            wake,
             window: WindowRequests::default(),
+            registry,
+            stopping: AtomicBool::new(false),
+            live,
         }))
+    }
+
+    /// A handle for tasks that must not keep the engine alive.
+    pub fn downgrade(&self) -> WeakEngine {
+        WeakEngine(Arc::downgrade(&self.0))
+    }
+
+    fn live(&self, purpose: &'static str) -> Result<&Live, EngineError> {
+        self.0.live.as_ref().ok_or(EngineError::NoWorkspace(purpose))
     }
 
     /// Sources that are open, the workspace first.
@@ -180,7 +225,7 @@ impl Engine {
 
     /// One source.
     pub fn source(&self, id: SourceId) -> Option<OpenSource> {
-        self.sources().into_iter().find(|source| source.id == id)
+        self.0.sources.lock().unwrap_or_else(PoisonError::into_inner).iter().find(|source| source.id == id).cloned()
     }
 
     /// Runs a question on a reader thread; the answer is polled from the [`Query`]. Wakes the window when it is there.
@@ -191,23 +236,26 @@ impl Engine {
         self.0.readers.ask(self.0.wake.waker(), question)
     }
 
+    /// Runs a question on a reader thread and waits for the answer without blocking. Dropping the future cancels it.
+    pub async fn answer<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&QueryControl) -> Result<T, SourceError> + Send + 'static,
+    ) -> Result<T, SourceError> {
+        self.0.readers.answer(question).await
+    }
+
     /// Who is to be woken when there is something new to show.
     pub fn set_waker(&self, waker: Waker) {
         self.0.wake.set(waker);
     }
 
-    /// State of every door, in the order of the command line.
-    pub fn doors(&self) -> Vec<DoorStatus> {
-        Vec::new()
+    /// Wakes the window without waiting for new data, from any thread.
+    pub fn wake(&self) {
+        self.0.wake.poke();
     }
 
-    /// Figures of the status bar.
-    pub fn pulse(&self) -> Pulse {
-        Pulse::default()
-    }
-
-    /// Received, stored and lost, by door, service and signal.
-    pub fn accounts(&self) -> Vec<Account> {
-        Vec::new()
+    /// What the program counts of itself.
+    pub fn registry(&self) -> &Registry {
+        &self.0.registry
     }
 }

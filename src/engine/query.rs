@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Waker;
 use std::time::Instant;
+use tokio::sync::oneshot;
 
 /// Questions that wait for a reader thread; more are refused.
 const WAITING: usize = 64;
@@ -95,21 +96,56 @@ impl Readers {
     ) -> Query<T> {
         let control = QueryControl::default();
         let answer = Arc::new(OnceLock::new());
-        let (its_control, its_answer) = (control.clone(), answer.clone());
-        let job = move || {
-            let asked = AssertUnwindSafe(|| its_control.check().and_then(|()| question(&its_control)));
-            let result = catch_unwind(asked)
-                .unwrap_or_else(|_| Err(SourceError::Read("the query failed inside; details are in the log".to_owned())));
+        let its_answer = answer.clone();
+        let queued = self.queue(control.clone(), question, move |result| {
             its_answer.set(result.map(Arc::new)).ok();
             if let Some(waker) = waker {
                 waker.wake();
             }
-        };
-        match self.jobs.try_send(Box::new(job)) {
+        });
+        match queued {
             Ok(()) => Query::Running { since: Instant::now(), control, answer },
-            Err(TrySendError::Full(_)) => Query::Failed(SourceError::Read("too many queries are waiting".to_owned())),
-            Err(TrySendError::Disconnected(_)) => Query::Failed(SourceError::Read("the program is stopping".to_owned())),
+            Err(error) => Query::Failed(error),
         }
+    }
+
+    /// Queues a question and waits for the answer without blocking. Dropping the future cancels the work.
+    pub async fn answer<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&QueryControl) -> Result<T, SourceError> + Send + 'static,
+    ) -> Result<T, SourceError> {
+        let cancel = CancelOnDrop(QueryControl::default());
+        let (reply, answer) = oneshot::channel();
+        self.queue(cancel.0.clone(), question, move |result| {
+            reply.send(result).ok();
+        })?;
+        answer.await.unwrap_or(Err(SourceError::Cancelled))
+    }
+
+    fn queue<T: Send + 'static>(
+        &self,
+        control: QueryControl,
+        question: impl FnOnce(&QueryControl) -> Result<T, SourceError> + Send + 'static,
+        done: impl FnOnce(Result<T, SourceError>) + Send + 'static,
+    ) -> Result<(), SourceError> {
+        let job = move || {
+            let asked = AssertUnwindSafe(|| control.check().and_then(|()| question(&control)));
+            let result = catch_unwind(asked)
+                .unwrap_or_else(|_| Err(SourceError::Read("the query failed inside; details are in the log".to_owned())));
+            done(result);
+        };
+        self.jobs.try_send(Box::new(job)).map_err(|error| match error {
+            TrySendError::Full(_) => SourceError::Read("too many queries are waiting".to_owned()),
+            TrySendError::Disconnected(_) => SourceError::Read("the program is stopping".to_owned()),
+        })
+    }
+}
+
+struct CancelOnDrop(QueryControl);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
     }
 }
 
@@ -154,6 +190,20 @@ mod tests {
         let mut query = readers.ask(None, |_| Ok(1));
         wait(&mut query);
         assert_eq!(query.ready().map(|value| **value), Some(1));
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_awaited_and_dropping_it_cancels_the_work() {
+        let readers = Readers::start(1);
+        assert_eq!(readers.answer(|_| Ok(5)).await.unwrap(), 5);
+        let endless = readers.answer(|control| {
+            while control.check().is_ok() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Ok(())
+        });
+        assert!(tokio::time::timeout(Duration::from_millis(20), endless).await.is_err());
+        assert_eq!(readers.answer(|_| Ok(6)).await.unwrap(), 6);
     }
 
     #[test]

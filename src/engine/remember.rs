@@ -1,6 +1,6 @@
 //! What the window and the command line ask the engine to remember; see [`super::settings`].
 
-use super::settings::{ORIGINS, PINNED};
+use super::settings::PINNED;
 use super::{Engine, EngineError, HiddenRule, RecentFile, WindowAnswer, WindowRequest};
 use crate::model::{TraceId, TraceSummary};
 use crate::source::Predicate;
@@ -64,11 +64,6 @@ impl Engine {
             false => self.0.settings.remove_text(PINNED, &text),
         };
         kept.map_err(EngineError::Setting)
-    }
-
-    /// Web origins that the user allowed to reach the doors.
-    pub fn allowed_origins(&self) -> Vec<String> {
-        self.0.settings.texts(ORIGINS)
     }
 
     /// The host of the window: called when somebody asks for it, from any thread; must not block.

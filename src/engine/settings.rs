@@ -173,6 +173,16 @@ impl Settings {
         self.list(key).iter().filter_map(|value| value.as_str().map(str::to_owned)).collect()
     }
 
+    /// Replaces a list of texts.
+    pub fn put_texts(&self, key: &str, texts: &[String]) -> Result<(), String> {
+        self.put(key, &json!(texts))
+    }
+
+    /// The user's list of masked keys, or the standard one.
+    pub fn masked_keys(&self) -> Vec<String> {
+        if self.0.get(REDACTION).is_none() { super::doors::standard_masked_keys() } else { self.texts(REDACTION) }
+    }
+
     /// Adds a text to a list, once, at its end.
     pub fn add_text(&self, key: &str, text: &str) -> Result<(), String> {
         let mut texts = self.texts(key);
@@ -197,6 +207,8 @@ impl Settings {
 
 /// Key of the pinned traces.
 pub const PINNED: &str = "pinned_traces";
+/// Key of the list of keys that are masked; absent for the standard list.
+pub const REDACTION: &str = "redaction";
 /// Key of the origins that the user allowed.
 pub const ORIGINS: &str = "allowed_origins";
 

@@ -10,7 +10,7 @@ mod serve;
 
 pub use data::{shared_data, shared_tool_folder};
 pub use http::{Reply, get, post, request};
-pub use otlp::json_request;
+pub use otlp::{hex_id, json_request};
 pub use serve::{Serve, belvedere, serve_command, wait_until};
 
 /// Says why a test has nothing to check here. With `CI=true` everything must be there, so it fails instead.
