@@ -11,10 +11,11 @@ use belvedere::{search, wire};
 pub type Entry = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const ENTRIES: [Entry; 5] = [
+pub const ENTRIES: [Entry; 6] = [
     ("otlp_protobuf", otlp_protobuf),
     ("otlp_json", otlp_json),
     ("otlp_signals", otlp_signals),
+    ("open_file", open_file),
     ("trace_context", trace_context),
     ("trace_query", trace_query),
 ];
@@ -52,6 +53,13 @@ pub fn otlp_signals(bytes: &[u8]) {
     }
 }
 
+/// Open anything: the bytes decide the format.
+pub fn open_file(bytes: &[u8]) {
+    if let Ok(opened) = wire::open::read(bytes, "file") {
+        assert_stable(&opened.batch);
+    }
+}
+
 /// Headers of a request, one a line, `name: value`: what is extracted is valid, and injecting it gives the same ids back.
 pub fn trace_context(bytes: &[u8]) {
     let headers: Vec<(String, Vec<u8>)> = bytes
@@ -82,13 +90,18 @@ pub fn trace_query(bytes: &[u8]) {
     }
 }
 
+/// No span is lost on the way out and in, and what came in that way goes out the same from then on.
 fn assert_stable(batch: &SpanBatch) {
-    let bytes = otlp::encode_traces(batch);
-    let again = otlp::decode_traces(&bytes).expect("what was encoded decodes");
-    assert_eq!(again.batch.len(), batch.len());
-    assert!(otlp::encode_traces(&again.batch) == bytes, "encoding is stable");
-    let text = otlp::json::encode_traces(batch);
-    let from_text = otlp::json::decode_traces(text.as_bytes()).expect("what was written as JSON is read");
-    assert_eq!(from_text.batch.len(), batch.len());
-    assert!(otlp::json::encode_traces(&from_text.batch) == text, "writing JSON is stable");
+    let decode = |bytes: &[u8]| otlp::decode_traces(bytes).expect("what was encoded decodes").batch;
+    let first = decode(&otlp::encode_traces(batch));
+    assert_eq!(first.len(), batch.len());
+    let bytes = otlp::encode_traces(&first);
+    assert!(otlp::encode_traces(&decode(&bytes)) == bytes, "encoding is stable");
+
+    let read = |text: &str| otlp::json::decode_traces(text.as_bytes()).expect("what was written as JSON is read").batch;
+    let first = read(&otlp::json::encode_traces(batch));
+    assert_eq!(first.len(), batch.len());
+    let text = otlp::json::encode_traces(&first);
+    let again = otlp::json::encode_traces(&read(&text));
+    assert!(again == text, "writing JSON is stable: {again} after {text}");
 }
