@@ -230,8 +230,7 @@ def newest(folder):
         order = iter(services * 20)
         threading.Thread(target=serve.load, args=("--spans", 200_000, "--rate", 20_000, "--seed", 7), daemon=True).start()
         time.sleep(1)
-    
-        took = median_seconds(lambda: serve.get(f"{path}?q=service%3D{next(order)}&limit=100"), 40)
+        took = median_seconds(lambda: serve.get(f"/belvedere/v1/traces?query=service%3D{next(order)}&limit=100"), 40)
     return f"{fmt_ms(took)} over HTTP as JSON", took <= 0.020
 
 
