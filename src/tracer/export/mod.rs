@@ -80,3 +80,6 @@ impl Exporter for InMemory {
         Ok(())
     }
 }
+
+#[cfg(all(test, feature = "headless"))]
+mod tests;
