@@ -1,4 +1,5 @@
 //! The exporter against a receiver on loopback that answers as it is told.
+#![allow(clippy::unwrap_used)] // Helpers of tests; clippy looks at #[test] functions only.
 
 use super::*;
 use crate::model::{Resource, SpanKind};
