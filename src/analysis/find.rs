@@ -2,8 +2,10 @@
 //!
 //! What is typed is words, all of which must be there: a bare word is looked for in the name, the service, the status
 //! message, the ids and every attribute value; `service:cart`, `status:error`, `kind:client`, `name:GET` look at one
-//! thing; `http.route=/cart` and `http.route:cart` at one attribute, equal or containing. Case does not matter.
+//! thing; `http.route=/cart` and `http.route:cart` at one attribute, equal or containing; `is:in-flight`, `is:repeated`,
+//! `is:orphan`, `is:outside`, `is:cycle` at what is marked. Case does not matter.
 
+use super::marks::Marks;
 use super::tree::Tree;
 use crate::model::batch::{SpanRow, ValueKind};
 use crate::model::{SpanBatch, SpanRef};
@@ -22,6 +24,7 @@ enum Term {
     Name(String),
     Kind(String),
     Status(String),
+    Is(Marks),
     Attr { key: String, value: String, exact: bool },
 }
 
@@ -39,6 +42,7 @@ impl Find {
                 "name" => Term::Name(value),
                 "kind" => Term::Kind(value),
                 "status" => Term::Status(value),
+                "is" if mark_named(&value).is_some() => Term::Is(mark_named(&value).unwrap_or_default()),
                 // `https://…` and `12:30` are words, not keys.
                 _ if value.starts_with("//") || key.bytes().all(|byte| byte.is_ascii_digit()) => Term::Anywhere(word),
                 _ => Term::Attr { key, value, exact },
@@ -51,6 +55,20 @@ impl Find {
     pub fn is_empty(&self) -> bool {
         self.terms.is_empty()
     }
+}
+
+fn mark_named(word: &str) -> Option<Marks> {
+    Some(match word {
+        "error" => Marks::ERROR,
+        "in-flight" => Marks::IN_FLIGHT,
+        "repeated" => Marks::REPEATED,
+        "orphan" => Marks::ORPHAN,
+        "outside" => Marks::OUTSIDE_PARENT,
+        "cycle" => Marks::CYCLE,
+        "untimed" => Marks::NO_TIME,
+        "shared" => Marks::SHARED_ID,
+        _ => return None,
+    })
 }
 
 fn words(text: &str) -> Vec<String> {
@@ -88,7 +106,8 @@ pub fn find(batch: &SpanBatch, tree: &Tree, question: &Find) -> Vec<u32> {
     let tests: Vec<Test<'_>> = question.terms.iter().map(|term| Test::of(batch, term)).collect();
     let matches = |node: &u32| {
         let span = batch.span(*node as usize);
-        tests.iter().all(|test| test.holds(span))
+        let marks = tree.marks(*node);
+        tests.iter().all(|test| test.holds(span, marks))
     };
     tree.by_start().iter().copied().filter(|node| !tree.is_virtual(*node)).filter(|node| matches(node)).collect()
 }
@@ -113,7 +132,7 @@ impl<'a> Test<'a> {
             Term::Anywhere(value) | Term::Service(value) | Term::Name(value) => (contains(value), Vec::new()),
             Term::Attr { key, value, exact: false } => (contains(value), equals(key)),
             Term::Attr { key, value, exact: true } => (equals(value), equals(key)),
-            Term::Kind(_) | Term::Status(_) => (Vec::new(), Vec::new()),
+            Term::Kind(_) | Term::Status(_) | Term::Is(_) => (Vec::new(), Vec::new()),
         };
         let mut test = Self { term, texts, keys, resources: Vec::new() };
         let resources = batch.resources.iter().map(|row| test.any_attr(batch, row.attrs.range())).collect();
@@ -142,13 +161,14 @@ impl<'a> Test<'a> {
         })
     }
 
-    fn holds(&self, span: SpanRef<'_>) -> bool {
+    fn holds(&self, span: SpanRef<'_>, marks: Marks) -> bool {
         let SpanRow { name, status_message, resource, attrs, .. } = *span.row;
         let batch = span.batch;
         let service = || self.texts[batch.resources[resource as usize].service as usize];
         match self.term {
             Term::Name(_) => self.texts[name as usize],
             Term::Service(_) => service(),
+            Term::Is(mark) => marks.has(*mark),
             Term::Kind(kind) => span.kind().word().starts_with(kind.as_str()),
             Term::Status(status) => span.status().word().starts_with(status.as_str()),
             Term::Attr { .. } => self.resources[resource as usize] || self.any_attr(batch, attrs.range()),
@@ -202,7 +222,7 @@ mod tests {
             span(3, "POST /pay", "web", true, ("url.full", "https://pay.test/12:30")),
         ]);
         let tree = Tree::build(&batch, &TreeInput::default());
-        let cases: [(&str, &[u32]); 14] = [
+        let cases: [(&str, &[u32]); 16] = [
             ("", &[]),
             ("cart", &[0]),
             ("stock", &[1]),
@@ -211,6 +231,8 @@ mod tests {
             ("status:error", &[1, 2]),
             ("service:web status:error", &[2]),
             ("kind:client", &[2]),
+            ("is:error", &[1, 2]),
+            ("is:in-flight", &[]),
             ("name:get", &[0]),
             ("http.route=/cart", &[0]),
             ("http.route=/car", &[]),

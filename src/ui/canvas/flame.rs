@@ -73,10 +73,10 @@ pub struct Label {
 /// What [`build`] made; reused from frame to frame.
 #[derive(Default)]
 pub struct Built {
-    /// Bars.
-    pub bars: Mesh,
+    /// Bars. Shared with what is being painted; its memory is used again once that is done.
+    pub bars: Arc<Mesh>,
     /// Error edges, hatches, stripes.
-    pub marks: Mesh,
+    pub marks: Arc<Mesh>,
     /// Labels.
     pub labels: Vec<Label>,
 }
@@ -200,11 +200,26 @@ fn quad(mesh: &mut Mesh, rect: Rect, colour: Color32) {
     mesh.indices.extend([first, first + 1, first + 2, first + 2, first + 1, first + 3]);
 }
 
+struct Meshes<'a> {
+    bars: &'a mut Mesh,
+    marks: &'a mut Mesh,
+}
+
+/// The mesh emptied for writing; a new one while the last is still being painted.
+fn unshared(mesh: &mut Arc<Mesh>) -> &mut Mesh {
+    if Arc::get_mut(mesh).is_none() {
+        *mesh = Arc::default();
+    }
+    let mesh = Arc::make_mut(mesh);
+    mesh.clear();
+    mesh
+}
+
 /// Fills `built` with what is in view.
 pub fn build(scene: &Scene<'_>, built: &mut Built) {
-    built.bars.clear();
-    built.marks.clear();
     built.labels.clear();
+    let mut meshes = Meshes { bars: unshared(&mut built.bars), marks: unshared(&mut built.marks) };
+    let labels = &mut built.labels;
     let view = scene.pixels();
     for lane in scene.lanes_in_view() {
         scene.layout.fold_lane(lane, view, |piece| match piece {
@@ -215,20 +230,20 @@ pub fn build(scene: &Scene<'_>, built: &mut Built) {
                 let (left, right) = (left.round(), right.round());
                 let gap = if right - left > 4.0 { 1.0 } else { 0.0 };
                 let rect = scene.bar_at(lane, left, right - gap);
-                bar(scene, built, rect, look, dim, left >= 0.0);
+                bar(scene, &mut meshes, rect, look, dim, left >= 0.0);
                 let seen = rect.intersect(scene.rect);
-                if seen.width() > LABELLED && built.labels.len() < LABELS && scene.row >= 12.0 {
-                    built.labels.push(Label { item, rect: seen, dim });
+                if seen.width() > LABELLED && labels.len() < LABELS && scene.row >= 12.0 {
+                    labels.push(Label { item, rect: seen, dim });
                 }
             }
             Fold::Column { first, count, left, right, look } => {
                 let dim = scene.highlight.is_some_and(|found| !found.any(first..first + count));
                 let rect = scene.bar_at(lane, left, right);
                 let colour = colour_of(scene, look, dim);
-                quad(&mut built.bars, rect, colour);
+                quad(meshes.bars, rect, colour);
                 if look.is_error() {
                     let edge = Rect::from_min_size(rect.min, vec2(rect.width(), ERROR_EDGE.min(rect.height())));
-                    quad(&mut built.marks, edge, scene.theme.error_fill);
+                    quad(meshes.marks, edge, scene.theme.error_fill);
                 }
             }
         });
@@ -240,13 +255,13 @@ fn colour_of(scene: &Scene<'_>, look: Aggregate, dim: bool) -> Color32 {
     if dim { class.dim } else { class.fill }
 }
 
-fn bar(scene: &Scene<'_>, built: &mut Built, rect: Rect, look: Aggregate, dim: bool, starts: bool) {
+fn bar(scene: &Scene<'_>, meshes: &mut Meshes<'_>, rect: Rect, look: Aggregate, dim: bool, starts: bool) {
     let theme = scene.theme;
-    quad(&mut built.bars, rect, colour_of(scene, look, dim));
+    quad(meshes.bars, rect, colour_of(scene, look, dim));
     let width = rect.width();
     let class = scene.palette.class(look.class);
     if class.stripe && width > 6.0 && starts {
-        quad(&mut built.marks, Rect::from_min_size(rect.min, vec2(2.0, rect.height())), theme.canvas_select);
+        quad(meshes.marks, Rect::from_min_size(rect.min, vec2(2.0, rect.height())), theme.canvas_select);
     }
     if look.is_virtual() {
         // An outline, for what is only known by its children.
@@ -254,22 +269,22 @@ fn bar(scene: &Scene<'_>, built: &mut Built, rect: Rect, look: Aggregate, dim: b
             Rect::from_min_size(rect.min, vec2(width, 1.0)),
             Rect::from_min_size(pos2(rect.left(), rect.bottom() - 1.0), vec2(width, 1.0)),
         ] {
-            dashes(&mut built.marks, edge, theme.text_faint);
+            dashes(meshes.marks, edge, theme.text_faint);
         }
     }
     if look.is_in_flight() {
         let mut x = (rect.right() - HATCHED).max(rect.left() + 2.0);
         while x < rect.right() {
             let stripe = Rect::from_min_max(pos2(x, rect.top()), pos2((x + 2.0).min(rect.right()), rect.bottom()));
-            quad(&mut built.marks, stripe, theme.surface);
+            quad(meshes.marks, stripe, theme.surface);
             x += 4.0;
         }
     }
     if look.is_error() {
         let edge = ERROR_EDGE.min(rect.height() / 2.0);
-        quad(&mut built.marks, Rect::from_min_size(rect.min, vec2(width, edge)), theme.error_fill);
+        quad(meshes.marks, Rect::from_min_size(rect.min, vec2(width, edge)), theme.error_fill);
         if starts {
-            quad(&mut built.marks, Rect::from_min_size(rect.min, vec2(ERROR_EDGE.min(width), rect.height())), theme.error_fill);
+            quad(meshes.marks, Rect::from_min_size(rect.min, vec2(ERROR_EDGE.min(width), rect.height())), theme.error_fill);
         }
     }
 }
@@ -287,7 +302,7 @@ pub fn paint(painter: &Painter, scene: &Scene<'_>, built: &Built, text: &LabelTe
     let painter = painter.with_clip_rect(scene.rect);
     for mesh in [&built.bars, &built.marks] {
         if !mesh.is_empty() {
-            painter.add(egui::Shape::Mesh(Arc::new(mesh.clone())));
+            painter.add(egui::Shape::Mesh(mesh.clone()));
         }
     }
     let font = Face::Caption.font();

@@ -178,7 +178,8 @@ fn drag(ui: &Ui, response: &Response, scale: Scale, window: Rect, view: &mut Vie
     }
 }
 
-fn bars(rect: Rect, theme: &Theme, overview: &Overview, palette: &Palette) -> Mesh {
+/// The bars of an overview in `rect`.
+pub fn bars(rect: Rect, theme: &Theme, overview: &Overview, palette: &Palette) -> Mesh {
     let mut mesh = Mesh::default();
     let inside = rect.shrink2(vec2(0.0, 5.0));
     let height = (inside.height() / overview.rows.max(1) as f32).min(TALLEST);

@@ -2,6 +2,11 @@
 //!
 //! A screen whose view is not built is not in the rail, the palette or the shortcuts: nothing is offered that leads nowhere.
 
+pub(crate) mod menu;
+pub mod shared;
+pub mod trace;
+pub mod traces;
+
 use super::nav::Screen;
 use super::view::View;
 

@@ -1,0 +1,1 @@
+//! The trace view by keyboard and by name.

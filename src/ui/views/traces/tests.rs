@@ -1,0 +1,1 @@
+//! The list by keyboard and by name.
