@@ -91,6 +91,29 @@ impl Json<'_> {
         }
     }
 
+    /// The value under `key` of an object.
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        match self {
+            Self::Map(entries) => entries.iter().find(|(name, _)| name == key).map(|(_, value)| value),
+            _ => None,
+        }
+    }
+
+    /// The same, free of the input.
+    pub fn into_owned(self) -> Json<'static> {
+        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        match self {
+            Self::Null => Json::Null,
+            Self::Bool(value) => Json::Bool(value),
+            Self::Int(value) => Json::Int(value),
+            Self::Uint(value) => Json::Uint(value),
+            Self::Float(value) => Json::Float(value),
+            Self::Text(text) => Json::Text(owned(text)),
+            Self::List(items) => Json::List(items.into_iter().map(Json::into_owned).collect()),
+            Self::Map(entries) => Json::Map(entries.into_iter().map(|(key, value)| (owned(key), value.into_owned())).collect()),
+        }
+    }
+
     /// As an attribute value.
     pub fn to_value(&self) -> Value {
         match self {

@@ -6,6 +6,7 @@
 //! the bytes; a record that makes no sense in a file that does is rejected, counted and named, a file that breaks off in
 //! the middle is refused whole.
 
+pub mod datadog;
 pub mod export;
 pub mod fault;
 pub mod format;
@@ -16,10 +17,14 @@ pub mod redact;
 pub mod zipkin;
 
 mod assemble;
+mod chrome;
+mod go_stdouttrace;
 mod ids;
 mod json;
+mod otlp_file;
 mod protobuf;
 mod reading;
+mod xray;
 
 pub use fault::{OpenError, Place, Problem};
 pub use format::Format;

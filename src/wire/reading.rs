@@ -73,8 +73,7 @@ impl<'a, 'w> Reading<'a, 'w> {
 
     /// The refusal of the whole input for a parser's error within `part` of it.
     pub fn broken(&self, error: &serde_json::Error, part: &str) -> OpenError {
-        let place = Place::in_text(self.text.as_bytes(), self.offset_of(part) + offset_in(part, error));
-        OpenError::Broken { format: self.format, reason: reason_of(error), place }
+        broken(self.format, self.text, part, error)
     }
 
     /// Reads the documents of the text, one or several one after another.
@@ -89,6 +88,33 @@ impl<'a, 'w> Reading<'a, 'w> {
             if stream.end().is_ok() {
                 return Ok(());
             }
+        }
+    }
+
+    /// Walks the records of a text of lists, lists of lists and single objects, one after another.
+    pub fn each_record(
+        &mut self,
+        mut each: impl FnMut(&mut Self, &'a RawValue, &dyn Fn() -> String) -> Result<(), OpenError>,
+    ) -> Result<(), OpenError> {
+        let mut list = |reading: &mut Self, records: Vec<&'a RawValue>| {
+            for (index, raw) in records.into_iter().enumerate() {
+                if !raw.get().starts_with('[') {
+                    each(reading, raw, &|| format!("[{index}]"))?;
+                    continue;
+                }
+                let inner: Vec<&RawValue> =
+                    serde_json::from_str(raw.get()).map_err(|error| reading.broken(&error, raw.get()))?;
+                for (at, raw) in inner.into_iter().enumerate() {
+                    each(reading, raw, &|| format!("[{index}][{at}]"))?;
+                }
+            }
+            Ok(())
+        };
+        // The usual file is one list, which needs one scan; single objects have to be found first.
+        if self.text.trim_start().starts_with('[') {
+            self.documents(list)
+        } else {
+            self.documents(|reading, Records(records)| list(reading, records))
         }
     }
 
@@ -134,7 +160,6 @@ impl<'a, 'w> Reading<'a, 'w> {
         Ok(())
     }
 
-    #[expect(dead_code, reason = "the next formats note unmatched events")]
     /// Notes something that costs no record.
     pub fn note(&mut self, part: &str, path: String, reason: impl Into<String>) {
         self.keep(self.offset_of(part), path, reason.into(), false);
@@ -151,6 +176,26 @@ impl<'a, 'w> Reading<'a, 'w> {
     pub fn finish(self) -> Decoded {
         Decoded { batch: self.out.finish(), rejected: self.rejected, problems: self.problems }
     }
+}
+
+/// A list of raw records, or one.
+struct Records<'a>(Vec<&'a RawValue>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Records<'a> {
+    fn deserialize<D: serde::de::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let raw = <&RawValue>::deserialize(from)?;
+        if raw.get().starts_with('[') {
+            return serde_json::from_str(raw.get()).map(Self).map_err(serde::de::Error::custom);
+        }
+        Ok(Self(vec![raw]))
+    }
+}
+
+/// The refusal of `text` for a parser's error within `part` of it.
+pub(crate) fn broken(format: Format, text: &str, part: &str, error: &serde_json::Error) -> OpenError {
+    let start = (part.as_ptr() as usize).saturating_sub(text.as_ptr() as usize).min(text.len());
+    let place = Place::in_text(text.as_bytes(), start + offset_in(part, error));
+    OpenError::Broken { format, reason: reason_of(error), place }
 }
 
 /// The byte of `part` that a parser's error points at.

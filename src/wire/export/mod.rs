@@ -1,14 +1,21 @@
 //! Writes a trace in other tools' formats. Reading the text again with [`super::open`] gives what that format can hold;
 //! each writer's comment says what it cannot.
 
+mod chrome;
 mod jaeger;
 mod zipkin;
 
+pub use chrome::chrome;
 pub use jaeger::jaeger;
 pub use zipkin::zipkin;
 
-use crate::model::ValueRef;
+use crate::model::{Trace, ValueRef};
 use serde::Serialize;
+
+/// The trace as OTLP JSON. Nothing is lost but spans' being in flight, which OTLP writes as an end of zero.
+pub fn otlp_json(trace: &Trace) -> String {
+    super::otlp::json::encode_traces(&trace.spans)
+}
 
 /// Appends one record to a JSON list. Plain structures of texts and numbers: they always have a JSON form.
 fn push_record(out: &mut String, record: &impl Serialize) {

@@ -10,8 +10,9 @@ pub use unpack::Limits;
 
 use super::fault::{KEPT_PROBLEMS, OpenError, Place, Problem};
 use super::format::Format;
+use super::otlp_file::Signals;
 use super::reading::{Decoded, Progress, Watch};
-use super::{jaeger, zipkin};
+use super::{chrome, datadog, go_stdouttrace, jaeger, otlp_file, xray, zipkin};
 use crate::model::{LogRecord, SpanBatch, SpanBatchBuilder};
 use sniff::{Shape, json_format};
 use unpack::{Member, unpack};
@@ -37,6 +38,11 @@ impl Opened {
     fn spans(format: Format, decoded: Decoded) -> Self {
         let Decoded { batch, rejected, problems } = decoded;
         Self { format, batch, logs: Vec::new(), samples: 0, rejected, problems }
+    }
+
+    fn signals(format: Format, signals: Signals) -> Self {
+        let Signals { batch, logs, samples, rejected, problems, .. } = signals;
+        Self { format, batch, logs, samples, rejected, problems }
     }
 }
 
@@ -102,16 +108,33 @@ fn read_plain(bytes: &[u8], watch: &mut Watch<'_>) -> Result<Opened, OpenError> 
         return Err(OpenError::Empty);
     }
     let shape = Shape::of(text);
-    if let Some(format) = json_format(&shape) {
-        return match format {
-            Format::Jaeger => jaeger::read(bytes, watch),
-            Format::ZipkinV2 => zipkin::read_v2(bytes, false, watch),
-            Format::ZipkinV1 => zipkin::read_v1(bytes, false, watch),
-            _ => return Err(OpenError::Unknown { found: found(bytes, &shape) }),
+    let Some(format) = json_format(&shape) else {
+        if otlp_file::is_protobuf(bytes) {
+            return otlp_file::read_protobuf(bytes, watch).map(|signals| Opened::signals(Format::OtlpProto, signals));
         }
-        .map(|decoded| Opened::spans(format, decoded));
-    }
-    Err(OpenError::Unknown { found: found(bytes, &shape) })
+        if zipkin::is_protobuf(bytes) {
+            return zipkin::decode_proto(bytes).map(|decoded| Opened::spans(Format::ZipkinV2, decoded));
+        }
+        return Err(OpenError::Unknown { found: found(bytes, &shape) });
+    };
+    let decoded = match format {
+        Format::OtlpJson | Format::OtlpJsonLines | Format::OtlpProto => {
+            let signals = otlp_file::read_json(format, bytes, watch)?;
+            let format = if signals.documents > 1 { Format::OtlpJsonLines } else { Format::OtlpJson };
+            return Ok(Opened::signals(format, signals));
+        }
+        Format::Tempo => {
+            return otlp_file::read_json(format, bytes, watch).map(|signals| Opened::signals(format, signals));
+        }
+        Format::Jaeger => jaeger::read(bytes, watch),
+        Format::ZipkinV2 => zipkin::read_v2(bytes, false, watch),
+        Format::ZipkinV1 => zipkin::read_v1(bytes, false, watch),
+        Format::GoStdouttrace => go_stdouttrace::read(bytes, watch),
+        Format::Chrome => chrome::read(bytes, watch),
+        Format::XRay => xray::read(bytes, watch),
+        Format::Datadog => datadog::read(bytes, watch),
+    };
+    decoded.map(|decoded| Opened::spans(format, decoded))
 }
 
 /// What a person would say the content looks like.

@@ -25,6 +25,11 @@ fn the_real_files_open_with_the_counts_their_readme_states() {
         ("jaeger-crisp-11-critical-path.json", Format::Jaeger, 2),
         ("zipkin-v2-smartthings-1041-records.json", Format::ZipkinV2, 1041),
         ("zipkin-v2-clock-skew-shared-span.json", Format::ZipkinV2, 4),
+        ("otlp-jsonl-otel-demo-mixed-signals.jsonl", Format::OtlpJsonLines, 547),
+        ("otlp-json-proto-repo-example.json", Format::OtlpJson, 1),
+        ("chrome-trace-2018-array-4793-events.json.gz", Format::Chrome, 4259),
+        ("chrome-trace-rspack-tokio-async.json.gz", Format::Chrome, 51),
+        ("xray-segment-in-progress.json", Format::XRay, 1),
     ];
     for (name, format, spans) in cases {
         let Some(bytes) = shared(name) else { return };

@@ -12,6 +12,7 @@ mod tags;
 mod v1;
 mod v2;
 
+pub(crate) use proto::is_protobuf;
 pub(crate) use shared::derived_id;
 pub(crate) use tags::{LINK_TAG, event_text, link_text};
 

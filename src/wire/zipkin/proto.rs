@@ -14,6 +14,11 @@ fn broken(byte: usize, reason: &str) -> OpenError {
     OpenError::Broken { format: Format::ZipkinV2, reason: reason.to_owned(), place: Place::at_byte(byte) }
 }
 
+/// True when the bytes begin as a `ListOfSpans` does: with a whole span.
+pub(crate) fn is_protobuf(bytes: &[u8]) -> bool {
+    matches!(Fields::of(bytes).next(), Some(Ok((1, Field::Bytes(span)))) if span_of(span).is_ok())
+}
+
 /// Reads a `ListOfSpans`; one bad span refuses all, as Zipkin does.
 pub(super) fn decode(body: &[u8]) -> Result<Decoded, OpenError> {
     let (mut out, mut facts): (Assembler, Vec<Fact>) = Default::default();

@@ -4,7 +4,7 @@
 use super::super::fault::OpenError;
 use super::super::json::{Json, List};
 use super::super::reading::{Decoded, Reading};
-use super::v2::{EndpointRecord, each_span};
+use super::v2::EndpointRecord;
 use super::{Endpoint, Record, ids_of, lay, shared, time_of};
 use crate::model::SpanKind;
 use serde::Deserialize;
@@ -67,7 +67,7 @@ fn core(value: &str) -> Option<(SpanKind, bool)> {
 /// Reads the whole text.
 pub(super) fn read(mut reading: Reading<'_, '_>) -> Result<Decoded, OpenError> {
     let mut facts = Vec::new();
-    each_span(&mut reading, |reading, raw, path| {
+    reading.each_record(|reading, raw, path| {
         let Some(span) = reading.record::<SpanRecord<'_>>(raw, path)? else { return Ok(()) };
         match records_of(reading.is_strict(), span) {
             Ok(records) => records.iter().for_each(|record| lay(&mut reading.out, &mut facts, record)),

@@ -6,7 +6,6 @@ use super::super::reading::{Decoded, Reading};
 use super::{Endpoint, Record, ids_of, lay, shared, time_of};
 use crate::model::SpanKind;
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 #[derive(Deserialize)]
@@ -76,7 +75,7 @@ struct AnnotationRecord<'a> {
 /// Reads the whole text.
 pub(super) fn read(mut reading: Reading<'_, '_>) -> Result<Decoded, OpenError> {
     let mut facts = Vec::new();
-    each_span(&mut reading, |reading, raw, path| {
+    reading.each_record(|reading, raw, path| {
         let Some(span) = reading.record::<SpanRecord<'_>>(raw, path)? else { return Ok(()) };
         match record_of(reading.is_strict(), span) {
             Ok(record) => lay(&mut reading.out, &mut facts, &record),
@@ -87,45 +86,6 @@ pub(super) fn read(mut reading: Reading<'_, '_>) -> Result<Decoded, OpenError> {
     let mut decoded = reading.finish();
     shared::resolve(&mut decoded.batch, &facts);
     Ok(decoded)
-}
-
-/// Walks the records of a text of lists, lists of lists and single objects.
-pub(super) fn each_span<'a>(
-    reading: &mut Reading<'a, '_>,
-    mut each: impl FnMut(&mut Reading<'a, '_>, &'a RawValue, &dyn Fn() -> String) -> Result<(), OpenError>,
-) -> Result<(), OpenError> {
-    let mut list = |reading: &mut Reading<'a, '_>, records: Vec<&'a RawValue>| {
-        for (index, raw) in records.into_iter().enumerate() {
-            if !raw.get().starts_with('[') {
-                each(reading, raw, &|| format!("[{index}]"))?;
-                continue;
-            }
-            let inner: Vec<&RawValue> = serde_json::from_str(raw.get()).map_err(|error| reading.broken(&error, raw.get()))?;
-            for (at, raw) in inner.into_iter().enumerate() {
-                each(reading, raw, &|| format!("[{index}][{at}]"))?;
-            }
-        }
-        Ok(())
-    };
-    // The usual file is one list, which needs one scan; single objects have to be found first.
-    if reading.text.trim_start().starts_with('[') {
-        reading.documents(list)
-    } else {
-        reading.documents(|reading, Records(records)| list(reading, records))
-    }
-}
-
-/// A list of raw records, or one.
-struct Records<'a>(Vec<&'a RawValue>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Records<'a> {
-    fn deserialize<D: serde::de::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let raw = <&RawValue>::deserialize(from)?;
-        if raw.get().starts_with('[') {
-            return serde_json::from_str(raw.get()).map(Self).map_err(serde::de::Error::custom);
-        }
-        Ok(Self(vec![raw]))
-    }
 }
 
 fn record_of(strict: bool, span: SpanRecord<'_>) -> Result<Record<'_>, String> {
