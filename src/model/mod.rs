@@ -15,7 +15,7 @@ pub mod trace;
 pub mod units;
 pub mod value;
 
-pub use batch::{AttrsRef, EventRef, LinkRef, SpanBatch, SpanBatchBuilder, SpanRef, ValueRef};
+pub use batch::{AttrsRef, EventRef, LinkRef, ResourceRef, SpanBatch, SpanBatchBuilder, SpanRef, ValueRef};
 pub use door::{Door, Signal};
 pub use id::{SpanId, TraceId};
 pub use log::LogRecord;

@@ -2,7 +2,7 @@
 
 use super::predicate::AttrScope;
 use super::{ServiceSummary, TimeRange, TraceList, TraceOrder, TraceRequest, ValueCount};
-use crate::model::{AttrsRef, DurationNs, SpanKind, SpanRef, TraceSummary};
+use crate::model::{AttrsRef, DurationNs, ResourceRef, SpanKind, SpanRef, TraceSummary};
 use smol_str::{SmolStr, ToSmolStr as _};
 use std::collections::{BTreeMap, HashMap};
 
@@ -67,6 +67,11 @@ impl ServiceTally {
         }
     }
 
+    /// The sums so far with the durations of requests, for a source that adds sums of its own.
+    pub(crate) fn into_parts(self) -> BTreeMap<SmolStr, (ServiceSummary, Vec<i64>)> {
+        self.services
+    }
+
     /// The services by name.
     pub(crate) fn finish(self) -> Vec<ServiceSummary> {
         let finish = |(mut summary, mut durations): (ServiceSummary, Vec<i64>)| {
@@ -82,7 +87,12 @@ impl ServiceTally {
 
 /// The run a span belongs to: service, instance (`service.instance.id`, else `host.name` and `process.pid`), version.
 pub(crate) fn run_of(span: SpanRef<'_>) -> (SmolStr, SmolStr, SmolStr) {
-    let attrs = span.resource().attrs();
+    run_of_resource(span.resource())
+}
+
+/// As [`run_of`], of all spans of a resource.
+pub(crate) fn run_of_resource(resource: ResourceRef<'_>) -> (SmolStr, SmolStr, SmolStr) {
+    let attrs = resource.attrs();
     let text = |key: &str| attrs.get(key).map(|value| value.to_smolstr()).unwrap_or_default();
     let mut instance = text("service.instance.id");
     if instance.is_empty() {
@@ -91,7 +101,7 @@ pub(crate) fn run_of(span: SpanRef<'_>) -> (SmolStr, SmolStr, SmolStr) {
             instance = smol_str::format_smolstr!("{host}:{pid}");
         }
     }
-    (span.service().into(), instance, text("service.version"))
+    (resource.service().into(), instance, text("service.version"))
 }
 
 /// Counts as a list, most first, at most `limit` (0 is all).

@@ -11,7 +11,7 @@ use crate::model::trace::summarise;
 use crate::model::{Door, SpanBatch, SpanBatchBuilder, TraceId, TraceSummary, UnixNanos};
 use rusqlite::{Connection, OptionalExtension as _};
 use smol_str::SmolStr;
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Where a trace's spans stand in a batch.
@@ -129,8 +129,13 @@ impl HeadBatch {
         }
     }
 
-    fn places_of(&self, trace: &HeadTrace) -> &[u32] {
+    pub(crate) fn places_of(&self, trace: &HeadTrace) -> &[u32] {
         &self.order[trace.first as usize..(trace.first + trace.len) as usize]
+    }
+
+    /// The summaries, when they have been worked out.
+    pub(crate) fn known_summaries(&self) -> Option<Arc<[TraceSummary]>> {
+        self.summaries.get().cloned()
     }
 
     /// One summary for each of [`HeadBatch::traces`], of its spans in this batch; worked out on first use.
@@ -147,6 +152,15 @@ impl HeadBatch {
     }
 }
 
+/// A trace with spans in more than one place, and its share in each segment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SplitTrace {
+    /// Segment and the services it has there.
+    pub(crate) parts: Vec<(i64, Vec<SmolStr>)>,
+}
+
+pub(crate) type Splits = HashMap<TraceId, SplitTrace>;
+
 /// Everything stored, as of one moment.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct View {
@@ -155,7 +169,7 @@ pub(crate) struct View {
     /// Segments in the order of their sealing, hidden ones left out.
     pub(crate) segments: Arc<Vec<Arc<Segment>>>,
     /// Traces with spans in more than one segment, or in a segment and the head.
-    pub(crate) split: Arc<HashSet<TraceId>>,
+    pub(crate) split: Arc<Splits>,
 }
 
 /// The current state, changed by the writer thread alone.
@@ -163,7 +177,7 @@ pub(crate) struct View {
 pub(crate) struct Head {
     pub(crate) batches: VecDeque<Arc<HeadBatch>>,
     pub(crate) segments: Arc<Vec<Arc<Segment>>>,
-    pub(crate) split: Arc<HashSet<TraceId>>,
+    pub(crate) split: Arc<Splits>,
     /// Decoded bytes in memory.
     loaded_bytes: usize,
 }
@@ -192,6 +206,20 @@ impl Head {
                     self.loaded_bytes -= batch.decoded_bytes;
                 }
             }
+        }
+    }
+
+    /// Puts a batch that was received before the others in front of them.
+    pub(crate) fn push_front(&mut self, batch: HeadBatch) {
+        self.loaded_bytes += batch.decoded_bytes;
+        self.batches.push_front(Arc::new(batch));
+    }
+
+    /// Notes where the sealed spans of a trace stand.
+    pub(crate) fn note_split(&mut self, id: TraceId, segment: i64, services: &[SmolStr]) {
+        let parts = &mut Arc::make_mut(&mut self.split).entry(id).or_default().parts;
+        if parts.iter().all(|(known, _)| *known != segment) {
+            parts.push((segment, services.to_vec()));
         }
     }
 

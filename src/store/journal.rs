@@ -18,6 +18,17 @@ const MAX_RAW: usize = 1 << 30;
 
 /// Packs a batch. See the module comment.
 pub(crate) fn encode(batch: &SpanBatch) -> Vec<u8> {
+    let raw = write(batch);
+    let packed = lz4_flex::block::compress(&raw);
+    let mut row = Out::with_capacity(packed.len() + 8);
+    row.u8(VERSION);
+    row.varint(raw.len() as u64);
+    row.raw(&packed);
+    row.0
+}
+
+/// A batch as its columns, not compressed.
+pub(crate) fn write(batch: &SpanBatch) -> Vec<u8> {
     let mut out = Out::with_capacity(batch.heap_bytes() / 2 + 64);
     let (text, ends) = batch.strings.parts();
     out.varint(ends.len() as u64);
@@ -49,12 +60,7 @@ pub(crate) fn encode(batch: &SpanBatch) -> Vec<u8> {
     }
     events_and_links(&mut out, batch);
     spans(&mut out, &batch.spans);
-    let packed = lz4_flex::block::compress(&out.0);
-    let mut row = Out::with_capacity(packed.len() + 8);
-    row.u8(VERSION);
-    row.varint(out.0.len() as u64);
-    row.raw(&packed);
-    row.0
+    out.0
 }
 
 fn run(out: &mut Out, run: Run) {
@@ -136,12 +142,17 @@ pub(crate) fn decode(row: &[u8]) -> Option<SpanBatch> {
     }
     let size = usize::try_from(row.varint()?).ok().filter(|size| *size <= MAX_RAW)?;
     let raw = lz4_flex::block::decompress(row.0, size).ok()?;
-    let mut bytes = In(&raw);
-    let batch = read(&mut bytes)?;
+    read(&raw)
+}
+
+/// Reads what [`write`] wrote, sound or not at all.
+pub(crate) fn read(raw: &[u8]) -> Option<SpanBatch> {
+    let mut bytes = In(raw);
+    let batch = read_columns(&mut bytes)?;
     (bytes.is_empty() && is_sound(&batch)).then_some(batch)
 }
 
-fn read(bytes: &mut In<'_>) -> Option<SpanBatch> {
+fn read_columns(bytes: &mut In<'_>) -> Option<SpanBatch> {
     let mut ends = vec![0_u32];
     for _ in 1..bytes.count()? {
         ends.push(ends.last()?.checked_add(bytes.u32()?)?);

@@ -18,11 +18,15 @@ mod dedupe;
 mod error;
 mod head;
 mod journal;
+mod keeper;
+mod listing;
 mod lock;
 mod raw;
+mod reading;
 #[doc(hidden)]
 pub mod samples;
 mod schema;
+mod seal;
 mod segment;
 mod shared;
 mod source;
@@ -40,6 +44,7 @@ use accounts::{Change, Ledger};
 use control::Control;
 use dedupe::Seen;
 use head::HeadBatch;
+use keeper::{Keeper, Order};
 use schema::Kind;
 use shared::Shared;
 use smol_str::SmolStr;
@@ -148,6 +153,7 @@ pub struct Workspace(Arc<Inner>);
 struct Inner {
     shared: Arc<Shared>,
     jobs: SyncSender<Job>,
+    orders: SyncSender<Order>,
     control: Control,
     lock: Lock,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -184,7 +190,7 @@ impl Workspace {
         }
         let ledger = Ledger::read(&connection)?;
         let shared = Arc::new(Shared::new(dir.to_owned(), options, ledger));
-        let mut writer = Writer { connection, shared: shared.clone(), seen: Seen::default(), next_row: 1 };
+        let mut writer = Writer { connection, shared: shared.clone(), seen: Seen::default(), next_row: 1, next_segment: 1 };
         let problems = writer.replay()?;
         for problem in &problems {
             tracing::error!("{problem}");
@@ -194,9 +200,15 @@ impl Workspace {
             .name("data-writer".to_owned())
             .spawn(move || writer.work(&queue))
             .map_err(StoreError::io("starting the writer", dir))?;
-        let threads = Mutex::new(vec![thread]);
+        let keeper = Keeper::new(shared.clone(), jobs.clone())?;
+        let (orders, queue) = sync_channel(16);
+        let keeping = std::thread::Builder::new()
+            .name("data-keeper".to_owned())
+            .spawn(move || keeper.work(&queue))
+            .map_err(StoreError::io("starting the keeper", dir))?;
+        let threads = Mutex::new(vec![keeping, thread]);
         let closed = AtomicBool::new(false);
-        Ok(Self(Arc::new(Inner { shared, jobs, control, lock, threads, closed, problems, temporary })))
+        Ok(Self(Arc::new(Inner { shared, jobs, orders, control, lock, threads, closed, problems, temporary })))
     }
 
     /// Hands a batch to the writer. Never blocks; packing the row is the caller's work, so senders share it.
@@ -304,6 +316,13 @@ impl Workspace {
         &self.0.problems
     }
 
+    /// Seals everything now and waits for it.
+    pub fn seal(&self) -> Result<(), StoreError> {
+        let (reply, answer) = sync_channel(1);
+        self.0.orders.send(Order::Seal(reply)).map_err(|_| StoreError::Closed)?;
+        answer.recv().map_err(|_| StoreError::Closed)?
+    }
+
     /// Drains, seals, puts the write-ahead log away. Later calls answer `Busy` or `Closed`.
     pub fn close(&self) {
         self.0.close();
@@ -343,10 +362,14 @@ impl Inner {
         if self.closed.swap(true, Ordering::AcqRel) {
             return;
         }
+        self.orders.send(Order::Stop).ok();
+        let mut threads = shared::lock(&self.threads);
+        // The keeper first: it still needs the writer to seal.
+        let writer = threads.pop();
+        threads.drain(..).for_each(|keeper| drop(keeper.join()));
+        self.shared.close_readers();
         self.jobs.send(Job::Stop).ok();
-        for thread in shared::lock(&self.threads).drain(..) {
-            thread.join().ok();
-        }
+        writer.map(JoinHandle::join);
         self.control.close();
         self.shared.close_readers();
         self.lock.release();
@@ -359,6 +382,7 @@ impl Inner {
     fn crash(&self) {
         self.closed.store(true, Ordering::Release);
         self.jobs.send(Job::Crash).ok();
+        self.orders.send(Order::Crash).ok();
         for thread in shared::lock(&self.threads).drain(..) {
             thread.join().ok();
         }

@@ -102,6 +102,17 @@ fn migrate(connection: &mut Connection, kind: Kind) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// A connection that only copies the write-ahead log into the file; it never starts a transaction that writes.
+pub(crate) fn open_checkpointer(kind: Kind, dir: &Path) -> Result<Connection, StoreError> {
+    let connection = Connection::open(kind.path(dir)).map_err(StoreError::sqlite("opening the workspace to checkpoint"))?;
+    let setup = |connection: &Connection| {
+        connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;")?;
+        connection.pragma_update(None, "cache_size", READER_CACHE)
+    };
+    setup(&connection).map_err(StoreError::sqlite("setting up the checkpointer"))?;
+    Ok(connection)
+}
+
 /// A connection that only reads.
 pub(crate) fn open_reader(kind: Kind, dir: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;

@@ -4,6 +4,7 @@ use super::Options;
 use super::accounts::{Changes, Ledger};
 use super::error::StoreError;
 use super::head::{Head, View};
+use super::reading::Cache;
 use super::schema::{self, Kind};
 use rusqlite::Connection;
 use std::path::PathBuf;
@@ -33,6 +34,8 @@ pub(crate) struct Shared {
     listeners: Mutex<Listeners>,
     problem: Mutex<Option<(String, Instant)>>,
     readers: Mutex<Vec<Connection>>,
+    /// Unpacked parts of segments.
+    pub(crate) cache: Mutex<Cache>,
 }
 
 /// Locks even when a thread panicked with the lock held: every change behind these locks is made in one step.
@@ -53,6 +56,7 @@ impl Shared {
             listeners: Mutex::default(),
             problem: Mutex::default(),
             readers: Mutex::default(),
+            cache: Mutex::default(),
         }
     }
 

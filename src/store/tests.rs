@@ -96,7 +96,59 @@ fn answers_are_those_of_a_source_in_memory() {
     assert_same_answers(&*workspace.spans(), &reference);
 }
 
+#[test]
+fn sealed_spans_answer_as_before_and_survive_a_crash() {
+    let dir = tempfile::tempdir().unwrap();
+    let spans = shop(11, 200);
+    let workspace = open(dir.path());
+    let (sealed, late) = spans.split_at(spans.len() / 2 + 3);
+    for part in sealed.chunks(300) {
+        append(&workspace, part);
+    }
+    workspace.seal().unwrap();
+    assert_eq!(workspace.usage().head_spans, 0);
+    append(&workspace, late);
+    let reference = MemorySource::new("reference", &SpanBatch::from_spans(&spans));
+    assert_same_lists(&*workspace.spans(), &reference);
+    assert_eq!(sorted(stored_spans(&workspace)), sorted(spans.clone()));
+    crash(workspace);
+    let workspace = open(dir.path());
+    assert_same_lists(&*workspace.spans(), &reference);
+    workspace.seal().unwrap();
+    assert_same_lists(&*workspace.spans(), &reference);
+    assert_eq!(assert_accounts(&workspace).stored, spans.len() as u64);
+    workspace.close();
+    let workspace = open(dir.path());
+    assert_same_lists(&*workspace.spans(), &reference);
+    assert_eq!(assert_accounts(&workspace).stored, spans.len() as u64);
+    assert_eq!(sorted(stored_spans(&workspace)), sorted(spans));
+}
+
+#[test]
+fn what_is_sealed_while_others_append_is_there_once() {
+    let workspace = Workspace::in_memory(Options { head_bytes: 200_000, ..Options::default() }).unwrap();
+    let spans = shop(12, 900);
+    std::thread::scope(|scope| {
+        let writing = scope.spawn(|| spans.chunks(170).map(|part| append(&workspace, part).stored).sum::<u64>());
+        while !writing.is_finished() {
+            workspace.seal().unwrap();
+            let list = workspace.spans().traces(&TraceRequest::default(), &QueryControl::default()).unwrap();
+            assert!(list.traces.iter().all(|trace| trace.spans > 0));
+        }
+    });
+    assert_eq!(sorted(stored_spans(&workspace)), sorted(spans));
+}
+
 fn assert_same_answers(source: &dyn SpanSource, reference: &MemorySource) {
+    let control = QueryControl::default();
+    assert_same_lists(source, reference);
+    let middle = UnixNanos(EPOCH + 15_000_000);
+    for range in [TimeRange::ALL, TimeRange { start: UnixNanos(EPOCH), end: middle }] {
+        assert_eq!(source.services(range, 8, &control).unwrap(), reference.services(range, 8, &control).unwrap());
+    }
+}
+
+fn assert_same_lists(source: &dyn SpanSource, reference: &MemorySource) {
     let control = QueryControl::default();
     let middle = UnixNanos(EPOCH + 15_000_000);
     for range in [TimeRange::ALL, TimeRange { start: UnixNanos(EPOCH), end: middle }] {
@@ -115,7 +167,17 @@ fn assert_same_answers(source: &dyn SpanSource, reference: &MemorySource) {
                 assert_eq!(found.unwrap(), expected.unwrap(), "{request:?}");
             }
         }
-        assert_eq!(source.services(range, 8, &control).unwrap(), reference.services(range, 8, &control).unwrap());
+        for (found, expected) in
+            source.services(range, 8, &control).unwrap().iter().zip(reference.services(range, 8, &control).unwrap())
+        {
+            assert_eq!(
+                (&found.service, found.spans, found.requests, found.errors, found.last_seen),
+                (&expected.service, expected.spans, expected.requests, expected.errors, expected.last_seen)
+            );
+            let off = (found.p95.0 - expected.p95.0).abs() as f64;
+            assert!(off <= expected.p95.0 as f64 * 0.04, "{found:?} {expected:?}");
+            assert_eq!(found.spark.iter().sum::<u32>(), expected.spark.iter().sum::<u32>());
+        }
     }
     assert_eq!(source.extent(), reference.extent());
     assert_eq!(source.runs(&control).unwrap(), reference.runs(&control).unwrap());

@@ -11,24 +11,28 @@ use super::Appended;
 use super::accounts::{Change, Changes};
 use super::dedupe::{Seen, fingerprint};
 use super::error::StoreError;
-use super::head::{HeadBatch, by_service};
+use super::head::{HeadBatch, View, by_service};
 use super::journal;
+use super::reading::Reading;
 use super::shared::{Shared, lock};
 use crate::model::batch::IN_FLIGHT;
-use crate::model::{Door, Signal, SpanBatch, SpanBatchBuilder, UnixNanos};
+use crate::model::{Door, Signal, SpanBatch, SpanBatchBuilder, TraceId, UnixNanos};
+use crate::source::QueryControl;
 use rusqlite::{Connection, TransactionBehavior, params};
 use smol_str::SmolStr;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// A group is closed at this many bytes of rows.
 const GROUP_BYTES: usize = 4 << 20;
 /// Refusals are written down at least this often.
 const IDLE: Duration = Duration::from_millis(500);
+/// Time for giving free pages back at the end.
+const CLOSE_WITHIN: Duration = Duration::from_millis(500);
 /// Spans whose sealed relatives may still be resent: the horizon of client retries, in nanoseconds.
 pub(crate) const RETRY_HORIZON_NS: i64 = 3_600_000_000_000;
 
@@ -78,6 +82,17 @@ pub(crate) struct Writer {
     pub(crate) shared: Arc<Shared>,
     pub(crate) seen: Seen,
     pub(crate) next_row: i64,
+    pub(crate) next_segment: i64,
+}
+
+/// Writes a journal row; the caller holds the transaction.
+pub(crate) fn insert_row(transaction: &Connection, head: &HeadBatch, row: &[u8]) -> Result<(), StoreError> {
+    let sql = "INSERT INTO journal (id, door, received, spans, payload) VALUES (?1, ?2, ?3, ?4, ?5)";
+    transaction
+        .prepare_cached(sql)
+        .and_then(|mut insert| insert.execute(params![head.id, head.door as u8, head.received.0, head.spans as i64, row]))
+        .map(drop)
+        .map_err(StoreError::sqlite("writing the journal"))
 }
 
 /// A batch after the look for duplicates.
@@ -123,6 +138,9 @@ impl Writer {
             if let Some(work) = run {
                 work(&mut self);
             }
+        }
+        if let Err(error) = self.finish(Instant::now() + CLOSE_WITHIN) {
+            tracing::warn!(%error, "the workspace is closed without being tidied; nothing is lost");
         }
     }
 
@@ -188,8 +206,6 @@ impl Writer {
         let mut next_row = self.next_row;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed())?;
         {
-            let sql = "INSERT INTO journal (id, door, received, spans, payload) VALUES (?1, ?2, ?3, ?4, ?5)";
-            let mut insert = transaction.prepare_cached(sql).map_err(failed())?;
             let mut changes = refused.clone();
             for one in admitted.iter_mut() {
                 let job = &mut one.job;
@@ -201,8 +217,7 @@ impl Writer {
                 }
                 job.head.id = next_row;
                 next_row += 1;
-                let (door, received) = (job.head.door as u8, job.head.received.0);
-                insert.execute(params![job.head.id, door, received, job.head.spans as i64, job.row]).map_err(failed())?;
+                insert_row(&transaction, &job.head, &job.row)?;
             }
             let sql = "INSERT INTO raw (door, signal, received, services, payload) VALUES (?1, ?2, ?3, ?4, ?5)";
             let mut insert = transaction.prepare_cached(sql).map_err(failed())?;
@@ -222,10 +237,31 @@ impl Writer {
         Ok(())
     }
 
+    /// Traces of a batch that segments hold too, with the segment and the services they have there.
+    fn late(&self, batch: &HeadBatch) -> Vec<(TraceId, i64, Vec<SmolStr>)> {
+        let segments = lock(&self.shared.head).segments.clone();
+        let view = View { segments, ..View::default() };
+        let control = QueryControl::default();
+        let reading = Reading { shared: &self.shared, view: &view, connection: &self.connection, control: &control };
+        let mut late = Vec::new();
+        for trace in &batch.traces {
+            // A segment that cannot be read is reported to whoever reads it; here it only costs a look at its parts.
+            for segment in reading.segments_with(trace.id).unwrap_or_default() {
+                if let Some((directory, at)) =
+                    reading.directory(&segment).ok().and_then(|directory| directory.find(trace.id).map(|at| (directory, at)))
+                {
+                    late.push((trace.id, segment.id, directory.services(at)));
+                }
+            }
+        }
+        late
+    }
+
     fn publish(&mut self, admitted: Vec<Admitted>, raws: Vec<RawJob>, refused: Changes) {
         let mut changes = refused;
         let mut replies = Vec::with_capacity(admitted.len() + raws.len());
         let budget = self.shared.options.head_bytes;
+        let late: Vec<_> = admitted.iter().flat_map(|one| self.late(&one.job.head)).collect();
         {
             let shared = self.shared.clone();
             let mut head = lock(&shared.head);
@@ -243,6 +279,7 @@ impl Writer {
                 }
                 replies.push((reply, one.appended));
             }
+            late.iter().for_each(|(trace, segment, services)| head.note_split(*trace, *segment, services));
         }
         for job in raws {
             let stored = job.services.iter().map(|(_, count)| count).sum();
@@ -269,6 +306,14 @@ impl Writer {
         let failed = || StoreError::sqlite("replaying the journal");
         let mut problems = Vec::new();
         let mut changes = Changes::default();
+        let (segments, largest) = super::seal::read_segments(&self.connection)?;
+        self.next_segment = largest + 1;
+        {
+            let splits = super::seal::read_splits(&self.connection)?;
+            let mut head = lock(&self.shared.head);
+            head.segments = Arc::new(segments);
+            splits.iter().for_each(|(trace, segment, services)| head.note_split(*trace, *segment, services));
+        }
         {
             let sql = "SELECT id, door, received, spans, payload FROM journal ORDER BY id";
             let mut statement = self.connection.prepare(sql).map_err(failed())?;
@@ -295,7 +340,10 @@ impl Writer {
                 for (service, count) in &entry.services {
                     changes.add((door, service.clone(), Signal::Traces), Change::stored(*count));
                 }
-                lock(&shared.head).push(entry, shared.options.head_bytes);
+                let late = self.late(&entry);
+                let mut head = lock(&shared.head);
+                late.iter().for_each(|(trace, segment, services)| head.note_split(*trace, *segment, services));
+                head.push(entry, shared.options.head_bytes);
             }
         }
         lock(&self.shared.ledger).apply(&changes);

@@ -39,9 +39,12 @@ CREATE TABLE part (
     body BLOB NOT NULL
 );
 
--- Traces whose spans stand in more than one segment.
+-- Traces whose spans stand in more than one place: a row for each segment, with the services they have there.
 CREATE TABLE split (
-    trace_id BLOB PRIMARY KEY
+    trace_id BLOB    NOT NULL,
+    segment  INTEGER NOT NULL,
+    services BLOB    NOT NULL,
+    PRIMARY KEY (trace_id, segment)
 ) WITHOUT ROWID;
 
 -- Traces that retention keeps.
