@@ -21,7 +21,7 @@ fn the_window_opens_paints_takes_keys_and_closes() {
         program.args([door, "127.0.0.1:0"]);
     }
     let mut child = program.env("HOME", folder.path()).stdout(Stdio::null()).spawn().unwrap();
-    let Some(window) = screen.window("Belvedere") else {
+    let Some(window) = screen.window("Belvedere", &mut child) else {
         panic!("no window appeared; the program: {:?}", child.try_wait());
     };
     let painted =

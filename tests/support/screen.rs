@@ -50,13 +50,16 @@ impl Screen {
         command
     }
 
-    /// The id of the visible window with this name, when it is there within [`APPEAR`].
-    pub fn window(&self, name: &str) -> Option<String> {
-        wait_until(APPEAR, || {
+    /// The id of the visible window with this name, once `program` shows it; `None` after [`APPEAR`] or when it ends first.
+    pub fn window(&self, name: &str, program: &mut Child) -> Option<String> {
+        let search = |program: &mut Child| {
             std::thread::sleep(Duration::from_millis(100));
             let found = self.command("xdotool").args(["search", "--onlyvisible", "--name", name]).output().ok()?;
-            String::from_utf8(found.stdout).ok()?.lines().next().map(str::to_owned)
-        })
+            let window = String::from_utf8(found.stdout).ok()?.lines().next().map(str::to_owned);
+            let ended = program.try_wait().is_ok_and(|status| status.is_some());
+            window.map(Some).or_else(|| ended.then_some(None))
+        };
+        wait_until(APPEAR, || search(program)).flatten()
     }
 
     /// Types a key into the focused window.
