@@ -88,6 +88,8 @@ pub enum Command {
         after_help = "Exit code 0 when a trace matched, 1 when the time ran out.\n\nExample:\n  belvedere wait checkout --timeout 30s"
     )]
     Wait(WaitArguments),
+    /// Run the sample shop: services that call each other and send traces, logs and metrics
+    Demo(super::demo::DemoArgs),
 }
 
 /// `belvedere serve`.

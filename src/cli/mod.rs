@@ -5,6 +5,7 @@
 //! the same object.
 
 mod args;
+pub mod demo;
 mod export;
 mod import;
 mod print;
@@ -53,6 +54,7 @@ pub fn run() -> ExitCode {
             QueryWhat::Traces(traces) => query::traces(common, traces),
         },
         Some(Command::Wait(wait)) => wait::run(common, wait),
+        Some(Command::Demo(demo)) => demo::run(demo, common.json).map_err(|error| Failure::new(error.to_string())),
     };
     match ended {
         Ok(code) => ExitCode::from(code),
