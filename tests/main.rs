@@ -8,9 +8,11 @@ mod bad_input;
 mod bad_luck;
 mod commands;
 mod durability;
+mod compliance;
 mod files;
 mod fuzz_smoke;
 mod real_clients;
 mod support;
+mod trace_context;
 #[cfg(feature = "window")]
 mod window;

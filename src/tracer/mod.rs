@@ -28,8 +28,8 @@ mod processor;
 mod provider;
 mod sampler;
 mod span;
-pub mod threshold;
 
+pub use crate::context::threshold;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use export::{ExportError, Exporter, InMemory};
 #[cfg(feature = "headless")]

@@ -3,7 +3,7 @@
 //! A closed set without indirection, because the decision stands in the way of every span, and [`Sampler::Custom`] for
 //! the rest. Recording without sampling is possible; sampling without recording is not.
 
-use super::threshold::{self, Randomness, Threshold};
+use crate::context::threshold::{self, Randomness, Threshold};
 use crate::context::{Sampling, SpanContext, TraceState};
 use crate::model::{Attributes, SpanKind, TraceId, UnixNanos};
 use std::fmt;

@@ -383,3 +383,25 @@ fn threads_end_spans_into_one_batch_without_loss() {
     provider.flush(SOON).unwrap();
     assert_eq!(exporter.spans().len(), 8000);
 }
+
+#[test]
+fn a_tracer_carries_its_scope_with_schema_and_attributes() {
+    let exporter = InMemory::default();
+    let scope = model::Scope {
+        name: "lib".into(),
+        version: "2".into(),
+        schema_url: "https://example.test/schema".into(),
+        attributes: [("team", "shop")].into_iter().collect(),
+        ..model::Scope::default()
+    };
+    drop(provider(&exporter).build().tracer_of(scope.clone()).span("x").start());
+    assert_eq!(*one(&exporter).scope, scope);
+}
+
+#[test]
+fn a_recording_span_takes_a_new_name() {
+    let exporter = InMemory::default();
+    let tracer = provider(&exporter).build().tracer("", "");
+    tracer.span("GET").start().rename("GET /cart/{id}");
+    assert_eq!(one(&exporter).name, "GET /cart/{id}");
+}

@@ -278,6 +278,18 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_may_say_when_to_come_back() {
+        let mut headers = http::HeaderMap::new();
+        assert_eq!(retry_after(&headers), None);
+        headers.insert("retry-after", HeaderValue::from_static(" 7"));
+        assert_eq!(retry_after(&headers), Some(Duration::from_secs(7)));
+        headers.insert("retry-after", HeaderValue::from_static("Wed, 21 Oct 2026 07:28:00 GMT"));
+        assert_eq!(retry_after(&headers), None, "a date falls back to our own wait");
+        let after = Some(Duration::from_secs(7));
+        assert!(matches!(http_outcome(503, b"", after), Outcome::Again { after: Some(wait), .. } if wait.as_secs() == 7));
+    }
+
+    #[test]
     fn answers_are_told_apart() {
         let again = |outcome| matches!(outcome, Outcome::Again { .. });
         for status in [429, 502, 503, 504] {

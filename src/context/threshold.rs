@@ -4,7 +4,7 @@
 //! `ot`, or else the low 56 bits of the trace id; T goes along as `th`, hexadecimal digits with trailing zeros left out.
 //! The probability is (2⁵⁶ − T) / 2⁵⁶ and a kept span stands for its inverse. Who can't know T erases it.
 
-use crate::context::TraceState;
+use super::trace_state::TraceState;
 use crate::model::TraceId;
 
 /// 2⁵⁶, one more than the largest threshold.
@@ -81,6 +81,11 @@ impl Randomness {
     /// From the digits of `rv`, always 14.
     pub fn parse(digits: &str) -> Option<Self> {
         read_digits(digits, 14..=14).map(Self)
+    }
+
+    /// The digits of `rv`.
+    pub fn digits(self) -> String {
+        format!("{:014x}", self.0)
     }
 
     /// The low 56 bits of a trace id.
