@@ -129,10 +129,15 @@ fn events(c: &mut Criterion) {
 }
 
 /// Headers without allocation, so that what is measured is the propagator.
-#[derive(Default)]
 struct Slots {
     parent: [u8; 55],
     state: usize,
+}
+
+impl Slots {
+    fn new() -> Self {
+        Self { parent: [0; 55], state: 0 }
+    }
 }
 
 impl Inject for Slots {
@@ -173,7 +178,7 @@ fn propagation(c: &mut Criterion) {
     group.bench_function("ours", |b| {
         b.iter(|| {
             let context = w3c::extract(black_box(headers.0.as_slice()), &mut Problems::default()).unwrap();
-            let mut out = Slots::default();
+            let mut out = Slots::new();
             w3c::inject(&context, &mut out);
             black_box(out.parent)
         });
@@ -182,7 +187,7 @@ fn propagation(c: &mut Criterion) {
     group.bench_function("official", |b| {
         b.iter(|| {
             let context = propagator.extract_with_context(&Context::new(), black_box(&headers));
-            let mut out = Slots::default();
+            let mut out = Slots::new();
             propagator.inject_context(&context, &mut out);
             black_box(out.parent)
         });
@@ -193,7 +198,7 @@ fn propagation(c: &mut Criterion) {
     });
     group.bench_function("ours, inject alone", |b| {
         b.iter(|| {
-            let mut out = Slots::default();
+            let mut out = Slots::new();
             w3c::inject(black_box(&context), &mut out);
             black_box(out.parent)
         });
