@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 /// Widths are told apart in steps of this many points.
 const STEP: f32 = 4.0;
+/// Narrower text is cut at its end, points.
+const SHORT: f32 = 84.0;
 /// More are forgotten all at once.
 const KEPT: usize = 8_192;
 
@@ -58,10 +60,11 @@ pub fn middle(fonts: &mut FontsView<'_>, font: &FontId, text: &str, width: f32) 
         return text.to_owned();
     }
     let room = width - fonts.glyph_width(font, '\u{2026}');
-    // The head says more than the tail: two letters for it, one for the end.
+    // In a small place only the head says something. Otherwise two letters for it, one for the end.
+    let short = width < SHORT;
     let (mut head, mut tail, mut used) = (0, widths.len(), 0.0);
     while head < tail {
-        let from_head = head <= 2 * (widths.len() - tail);
+        let from_head = short || head <= 2 * (widths.len() - tail);
         let next = if from_head { widths[head].1 } else { widths[tail - 1].1 };
         if used + next > room {
             break;
@@ -95,6 +98,7 @@ mod tests {
                 let font = Face::Caption.font();
                 let long = "POST api.acme-pay.test/v1/charges";
                 assert_eq!(middle(fonts, &font, long, 900.0), long);
+                assert!(middle(fonts, &font, long, 60.0).ends_with('\u{2026}'));
                 let cut = middle(fonts, &font, long, 100.0);
                 assert!(cut.starts_with("POST") && cut.contains('\u{2026}') && cut.ends_with("es"), "{cut}");
                 let width: f32 = cut.chars().map(|letter| fonts.glyph_width(&font, letter)).sum();

@@ -311,7 +311,7 @@ pub fn paint(painter: &Painter, scene: &Scene<'_>, built: &Built, text: &LabelTe
         let look = scene.layout.look(label.item);
         let class = if look.is_virtual() { scene.palette.missing } else { scene.palette.class(look.class) };
         let colour = if label.dim { scene.theme.text_faint } else { class.text };
-        let mut right = label.rect.right() - 5.0;
+        let mut right = label.rect.right() - if look.is_in_flight() { HATCHED + 2.0 } else { 5.0 };
         if label.rect.width() > TIMED && !look.is_virtual() {
             let time = if look.is_in_flight() {
                 "in flight".to_owned()

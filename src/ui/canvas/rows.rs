@@ -36,14 +36,16 @@ impl Rows {
     /// Scrolls just far enough that a row is in view, `height` being that of the list in rows.
     pub fn reveal(&mut self, row: usize, height: f64) {
         let row = row as f64;
-        if row < self.top {
-            self.top = row;
-        } else if row + 1.0 > self.top + height {
-            self.top = row + 1.0 - height;
+        // A little of what comes next stays in view.
+        let margin = if height > 8.0 { 2.0 } else { 0.0 };
+        if row - margin < self.top {
+            self.top = (row - margin).max(0.0);
+        } else if row + 1.0 + margin > self.top + height {
+            self.top = row + 1.0 + margin - height;
         }
     }
 
-    /// Shows the rows in `rect`, calling `draw` with each one's number and place, clipped to `rect`.
+    /// Shows the rows in `rect`, calling `draw` with each one's number and place, [`BAR`] narrower than `rect`.
     pub fn show(&mut self, ui: &mut Ui, rect: Rect, count: usize, height: f32, mut draw: impl FnMut(&mut Ui, usize, Rect)) {
         let in_view = f64::from(rect.height() / height);
         let last_top = (count as f64 - in_view).max(0.0);
@@ -53,7 +55,8 @@ impl Rows {
         }
         self.top = self.top.clamp(0.0, last_top);
         let scrolls = last_top > 0.0;
-        let width = rect.width() - if scrolls { BAR } else { 0.0 };
+        // The bar's place is kept free also without one, so that headers and rows have one width.
+        let width = rect.width() - BAR;
         let mut child = ui.new_child(UiBuilder::new().max_rect(rect));
         child.shrink_clip_rect(rect);
         let first = self.top.floor() as usize;
@@ -121,12 +124,12 @@ mod tests {
         rows.reveal(5, 10.0);
         assert_eq!(rows.top(), 0.0);
         rows.reveal(999_999, 10.0);
-        assert_eq!(rows.top(), 999_990.0);
+        assert_eq!(rows.top(), 999_992.0);
         rows.reveal(999_995, 10.0);
-        assert_eq!(rows.top(), 999_990.0);
+        assert_eq!(rows.top(), 999_992.0);
         rows.reveal(3, 10.0);
-        assert_eq!(rows.top(), 3.0);
+        assert_eq!(rows.top(), 1.0);
         rows.shift(2);
-        assert_eq!(rows.top(), 5.0);
+        assert_eq!(rows.top(), 3.0);
     }
 }

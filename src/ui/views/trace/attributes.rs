@@ -25,6 +25,7 @@ pub(super) struct AttributesState {
     filter: String,
     resource: bool,
     scope: bool,
+    ids: bool,
 }
 
 pub(super) fn show(open: &mut Open, ui: &mut Ui, ctx: &mut ViewContext<'_>, span: SpanRef<'_>) {
@@ -73,13 +74,15 @@ pub(super) fn show(open: &mut Open, ui: &mut Ui, ctx: &mut ViewContext<'_>, span
         ui.add_space(6.0);
     }
     let trace_state = span.trace_state();
-    if section(ui, "Context", &format!("span {}", span.span_id()), false).clicked() {
-        ctx.requests.push(Request::Copy(span.span_id().to_string(), "Span id".to_owned()));
+    if section(ui, "Ids", &format!("span {}", span.span_id()), open.details.attributes.ids).clicked() {
+        open.details.attributes.ids = !open.details.attributes.ids;
     }
-    let parent = span.parent().map_or_else(|| "none".to_owned(), |parent| parent.to_string());
-    line(ui, ctx, "parent", &parent);
-    if !trace_state.is_empty() {
-        line(ui, ctx, "tracestate", trace_state);
+    if open.details.attributes.ids {
+        line(ui, ctx, "trace", &span.trace_id().to_string());
+        line(ui, ctx, "span", &span.span_id().to_string());
+        line(ui, ctx, "parent", &span.parent().map_or_else(|| units::ABSENT.to_owned(), |parent| parent.to_string()));
+        line(ui, ctx, "tracestate", if trace_state.is_empty() { units::ABSENT } else { trace_state });
+        line(ui, ctx, "flags", &format!("{:#x}", span.row.flags));
     }
     ui.add_space(10.0);
 }

@@ -66,12 +66,12 @@ pub(super) fn show(open: &mut Open, ui: &mut Ui, ctx: &mut ViewContext<'_>) {
         figures(open, ui, ctx.theme, node);
     });
     let counts = [span.attrs().len(), span.events().len(), span.links().len()];
-    let titles = [
-        format!("Attributes {}", counts[0]),
-        format!("Events {}", counts[1]),
-        format!("Links {}", counts[2]),
-        "Raw".to_owned(),
-    ];
+    let counted = |word: &str, count: usize| match count {
+        0 => word.to_owned(),
+        count => format!("{word} {}", units::count(count as u64)),
+    };
+    let titles =
+        [counted("Attributes", counts[0]), counted("Events", counts[1]), counted("Links", counts[2]), "Raw".to_owned()];
     let values = [Shown::Attributes, Shown::Events, Shown::Links, Shown::Raw];
     let choices: Vec<Tab<'_, Shown>> =
         values.into_iter().zip(&titles).map(|(value, text)| Tab { value, text, icon: None }).collect();

@@ -37,8 +37,8 @@ pub(super) struct FlameState {
     canvas: Option<Rect>,
     /// Where a range began to be dragged, nanoseconds.
     range_from: Option<i64>,
-    /// The first frame of a trace focuses its canvas.
-    focused: bool,
+    /// The focus came by a click: no ring is needed to find it.
+    clicked: bool,
 }
 
 impl FlameState {
@@ -155,10 +155,6 @@ fn canvas(open: &mut Open, ui: &mut Ui, ctx: &mut ViewContext<'_>, shape: &Shape
     let response = ui.interact(rect, Id::unique("flame_canvas"), Sense::click_and_drag());
     open.flame.canvas = Some(rect);
     describe(open, ui, &response);
-    if !open.flame.focused {
-        open.flame.focused = true;
-        response.request_focus();
-    }
     let keep = EventFilter { horizontal_arrows: true, vertical_arrows: true, tab: false, escape: true };
     ui.memory_mut(|memory| memory.set_focus_lock_filter(response.id, keep));
     let row = ROW_HEIGHTS[open.flame.density.min(ROW_HEIGHTS.len() - 1)];
@@ -199,7 +195,8 @@ fn canvas(open: &mut Open, ui: &mut Ui, ctx: &mut ViewContext<'_>, shape: &Shape
         crosshair(ui, theme, rect, at.x);
     }
     scroll_bar(ui, theme, rect, open.flame.scroll, highest);
-    if response.has_focus() {
+    open.flame.clicked &= response.has_focus();
+    if response.has_focus() && !open.flame.clicked {
         let ring = ui.painter().with_clip_rect(rect);
         ring.rect_stroke(rect, 0.0, Stroke::new(stroke::FOCUS, theme.focus_ring), StrokeKind::Inside);
     }
@@ -369,6 +366,7 @@ fn clicks(
 ) {
     if response.clicked() || response.drag_started() || response.secondary_clicked() {
         response.request_focus();
+        open.flame.clicked = true;
     }
     if let Some(group) = group {
         ui.ctx().set_cursor_icon(CursorIcon::PointingHand);

@@ -151,7 +151,7 @@ pub(super) fn strip(open: &mut Open, ui: &mut Ui, ctx: &mut ViewContext<'_>) {
     let whole = ui.max_rect();
     theme::paint_hairline(ui, pos2(whole.left(), whole.bottom() - 1.0), pos2(whole.right(), whole.bottom() - 1.0));
     let rect = Rect::from_min_max(pos2(whole.left() + 2.0, whole.top()), pos2(whole.right() - space::PANEL, whole.bottom()));
-    let mut left = ui.new_child(UiBuilder::new().max_rect(rect).layout(Layout::left_to_right(Align::Center)));
+    let mut tabs = ui.new_child(UiBuilder::new().max_rect(rect).layout(Layout::left_to_right(Align::Min)));
     let tab = |value, text, icon| TabChoice { value, text, icon: Some(icon) };
     let mut chosen = open.tab;
     let choices = [
@@ -159,9 +159,11 @@ pub(super) fn strip(open: &mut Open, ui: &mut Ui, ctx: &mut ViewContext<'_>) {
         tab(Tab::Waterfall, "Waterfall", Icon::Traces),
         tab(Tab::Table, "Table", Icon::Table),
     ];
-    if widgets::tabs(&mut left, 36.0, &mut chosen, &choices) {
+    if widgets::tabs(&mut tabs, 36.0, &mut chosen, &choices) {
         open.show_tab(chosen);
     }
+    let beside = rect.with_min_x(tabs.min_rect().right());
+    let mut left = ui.new_child(UiBuilder::new().max_rect(beside).layout(Layout::left_to_right(Align::Center)));
     roots(open, &mut left, ctx);
     let mut right = ui.new_child(UiBuilder::new().max_rect(rect).layout(Layout::right_to_left(Align::Center)));
     right.spacing_mut().item_spacing.x = 6.0;

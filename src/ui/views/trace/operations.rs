@@ -5,6 +5,7 @@ use super::state::Open;
 use crate::analysis::Operation;
 use crate::model::{DurationNs, units};
 use crate::ui::canvas::Rows;
+use crate::ui::canvas::rows::BAR as BAR_AT_RIGHT;
 use crate::ui::theme::size::{part, space};
 use crate::ui::theme::{self, Face, Theme};
 use crate::ui::view::ViewContext;
@@ -19,8 +20,10 @@ const BAR: f32 = 96.0;
 pub(super) fn show(open: &mut Open, ui: &mut Ui, ctx: &mut ViewContext<'_>) {
     let theme = ctx.theme;
     let area = ui.available_rect_before_wrap();
+    // Taken at once: a panel is as high as what is in it, also before there is something to show.
+    ui.allocate_rect(area, Sense::hover());
     let header = Rect::from_min_size(area.min, vec2(area.width(), part::TABLE_HEADER));
-    titles(ui, theme, header, open.viewport.is_all());
+    titles(ui, theme, header.with_max_x(header.right() - BAR_AT_RIGHT), open.viewport.is_all());
     theme::paint_hairline(ui, header.left_bottom(), header.right_bottom());
     let rows_area = Rect::from_min_max(pos2(area.left(), header.bottom() + 1.0), area.max);
     let Some(sums) = open.sums.clone().filter(|sums| sums.fingerprint == open.loaded.fingerprint) else { return };
@@ -47,7 +50,6 @@ pub(super) fn show(open: &mut Open, ui: &mut Ui, ctx: &mut ViewContext<'_>) {
             open.find_text = format!("service:\"{service}\" name:\"{name}\"");
         }
     }
-    ui.allocate_rect(area, Sense::hover());
 }
 
 fn titles(ui: &Ui, theme: &Theme, rect: Rect, whole: bool) {

@@ -27,11 +27,11 @@ pub(super) struct TableState {
 /// Columns with their width in points; the name takes what is left.
 const COLUMNS: [(Column, &str, f32, bool); 7] = [
     (Column::Name, "Name", 0.0, false),
-    (Column::Service, "Service", 150.0, false),
-    (Column::Kind, "Kind", 84.0, false),
-    (Column::Start, "Starts at", 96.0, true),
-    (Column::Duration, "Duration", 96.0, true),
-    (Column::SelfTime, "Self time", 96.0, true),
+    (Column::Service, "Service", 160.0, false),
+    (Column::Kind, "Kind", 92.0, false),
+    (Column::Start, "Starts at", 104.0, true),
+    (Column::Duration, "Duration", 104.0, true),
+    (Column::SelfTime, "Self time", 104.0, true),
     (Column::Status, "Status", 92.0, false),
 ];
 
@@ -56,13 +56,13 @@ impl TableState {
 
 fn places(rect: Rect) -> [Rect; 7] {
     let fixed: f32 = COLUMNS.iter().map(|(_, _, width, _)| width).sum();
-    let name = (rect.width() - fixed - 2.0 * space::PANEL - crate::ui::canvas::rows::BAR).max(120.0);
+    let name = (rect.width() - fixed - 2.0 * space::PANEL).max(120.0);
     let mut x = rect.left() + space::PANEL;
     COLUMNS.map(|(column, _, width, _)| {
         let width = if column == Column::Name { name } else { width };
         let place = Rect::from_min_size(pos2(x, rect.top()), vec2(width, rect.height()));
         x += width;
-        place.with_max_x(place.right() - 8.0)
+        place.with_max_x(place.right() - 16.0)
     })
 }
 
@@ -71,7 +71,9 @@ pub(super) fn show(open: &mut Open, ui: &mut Ui, ctx: &mut ViewContext<'_>) {
     let area = ui.available_rect_before_wrap();
     let header = Rect::from_min_size(area.min, vec2(area.width(), part::TABLE_HEADER));
     ui.painter().rect_filled(header, 0.0, theme.panel);
-    for ((column, title, _, right), place) in COLUMNS.into_iter().zip(places(header)) {
+    for ((column, title, _, right), place) in
+        COLUMNS.into_iter().zip(places(header.with_max_x(header.right() - crate::ui::canvas::rows::BAR)))
+    {
         heading(open, ui, ctx, column, title, right, place);
     }
     theme::paint_hairline(ui, header.left_bottom(), header.right_bottom());

@@ -47,8 +47,8 @@ pub(super) fn telling(span: SpanRef<'_>, most: usize) -> Vec<(&'static str, Stri
 /// Shows it beside the pointer, below the bar or above it, never over it.
 pub(super) fn show(open: &Open, ui: &Ui, ctx: &ViewContext<'_>, shape: &Shape, hit: Hit, at: Pos2) {
     let theme = ctx.theme;
-    let bounds = ui.ctx().content_rect().shrink(8.0);
-    let left = (at.x + 12.0).min(bounds.right() - WIDTH - 22.0).max(bounds.left());
+    let bounds = ui.clip_rect().intersect(ui.ctx().content_rect()).shrink(8.0);
+    let left = (at.x + 12.0).min(bounds.right() - WIDTH - 20.0).max(bounds.left());
     let id = Id::unique("flame_tooltip");
     let height = ui.ctx().memory(|memory| memory.area_rect(id)).map_or(130.0, |rect| rect.height());
     let below = hit.rect.bottom() + 8.0;
@@ -63,6 +63,7 @@ pub(super) fn show(open: &Open, ui: &Ui, ctx: &ViewContext<'_>, shape: &Shape, h
         frame.show(ui, |ui| {
             ui.set_width(WIDTH);
             ui.spacing_mut().item_spacing = vec2(6.0, 2.0);
+            ui.spacing_mut().interact_size.y = 16.0;
             content(open, ui, ctx, shape, hit);
         });
     });
@@ -112,7 +113,6 @@ fn content(open: &Open, ui: &mut Ui, ctx: &ViewContext<'_>, shape: &Shape, hit: 
 
 fn row(ui: &mut Ui, ctx: &ViewContext<'_>, key: &str, value: &str, after: &str, colour: egui::Color32) {
     ui.horizontal(|ui| {
-        ui.set_height(18.0);
         let (key_rect, _) = ui.allocate_exact_size(vec2(96.0, 16.0), egui::Sense::hover());
         let galley = ui.painter().layout(key.to_owned(), Face::Small.font(), ctx.theme.text_subdued, f32::INFINITY);
         ui.painter().with_clip_rect(key_rect).galley(key_rect.min, galley, ctx.theme.text_subdued);

@@ -346,9 +346,9 @@ fn marks(trace: &TraceSummary, theme: &Theme) -> Vec<(String, Color32, Color32)>
         marks.push((format!("{} in flight", units::count(u64::from(trace.in_flight))), theme.info_soft, theme.info));
     }
     if trace.orphans > 0 {
-        marks.push(("orphan spans".to_owned(), theme.raised, theme.text));
+        marks.push(("orphan spans".to_owned(), theme.hairline, theme.text));
     } else if !trace.has_root {
-        marks.push(("no root".to_owned(), theme.raised, theme.text));
+        marks.push(("no root".to_owned(), theme.hairline, theme.text));
     }
     marks
 }
