@@ -11,6 +11,7 @@ use crate::engine::{Engine, EngineError, WindowAnswer, WindowRequest};
 use crate::model::{Trace, TraceId};
 use crate::search::{self, SearchError};
 use crate::source::{QueryControl, SourceError, SpanSource, TimeRange, TraceRequest};
+use crate::wire::export;
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use serde_json::json;
@@ -39,10 +40,10 @@ pub async fn answer(engine: &Engine, method: &Method, path: &str, params: Params
         ["services"] if is_get => services(engine).await,
         ["runs"] if is_get => runs(engine).await,
         ["traces"] if is_get => traces(engine, &params).await,
-        ["traces", id] if is_get => export(engine, id, params.first("format").unwrap_or("otlp-json")).await,
+        ["traces", id] if is_get => write_trace(engine, id, params.first("format").unwrap_or("otlp-json")).await,
         ["export"] if is_get => {
             let format = params.first("format").unwrap_or("otlp-json");
-            export(engine, params.first("trace").unwrap_or_default(), format).await
+            write_trace(engine, params.first("trace").unwrap_or_default(), format).await
         }
         ["wait"] if is_get => wait(engine, &params).await,
         ["import"] if is_post => import(engine, params.first("name").unwrap_or("upload"), body).await,
@@ -169,15 +170,17 @@ pub enum ExportError {
 /// One trace in the words of a format.
 pub fn export_trace(source: &dyn SpanSource, id: &str, format: &str, control: &QueryControl) -> Result<String, ExportError> {
     let write: fn(&Trace) -> String = match format {
-        "otlp-json" => |trace| crate::wire::otlp::json::encode_traces(&trace.spans),
-        "jaeger" => super::jaeger::file,
+        "otlp-json" => export::otlp_json,
+        "jaeger" => export::jaeger,
+        "zipkin" => export::zipkin,
+        "chrome" => export::chrome,
         other => return Err(ExportError::Format(other.to_owned())),
     };
     let id = read_trace_id(id).map_err(ExportError::Id)?;
     source.trace(id, control)?.map(|trace| write(&trace)).ok_or(ExportError::Absent(id))
 }
 
-async fn export(engine: &Engine, id: &str, format: &str) -> Answer {
+async fn write_trace(engine: &Engine, id: &str, format: &str) -> Answer {
     let (id, format) = (id.to_owned(), format.to_owned());
     match ask_workspace(engine, move |source, control| Ok(export_trace(source, &id, &format, control))).await {
         Ok(Ok(text)) => body(StatusCode::OK, "application/json", text),

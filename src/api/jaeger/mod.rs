@@ -5,12 +5,10 @@
 
 mod dependencies;
 mod search;
-mod trace;
 
 pub use search::read_trace_id;
 
 use self::search::TraceSearch;
-use self::trace::JaegerTrace;
 use super::answer::{Answer, body, json};
 use super::params::Params;
 use crate::engine::Engine;
@@ -68,14 +66,7 @@ fn failed(cause: &SourceError) -> Answer {
 
 /// Several traces in one envelope; `total` is 0, as Jaeger has it.
 fn traces(found: &[Trace]) -> Answer {
-    let data = Some(found.iter().map(JaegerTrace).collect::<Vec<_>>());
-    json(StatusCode::OK, &Envelope { data, total: 0, limit: 0, offset: 0, errors: None })
-}
-
-/// One trace as Jaeger's UI saves it.
-pub fn file(trace: &Trace) -> String {
-    let data = Some(vec![JaegerTrace(trace)]);
-    serde_json::to_string(&Envelope { data, total: 0, limit: 0, offset: 0, errors: None }).unwrap_or_default()
+    body(StatusCode::OK, "application/json", crate::wire::export::jaeger_list(found))
 }
 
 /// Answers `path` below `/api/`; `None` when it is not one of Jaeger's.

@@ -6,7 +6,7 @@ mod jaeger;
 mod zipkin;
 
 pub use chrome::chrome;
-pub use jaeger::jaeger;
+pub use jaeger::{jaeger, jaeger_list};
 pub use zipkin::zipkin;
 
 use crate::model::{Trace, ValueRef};
