@@ -6,6 +6,8 @@
 
 mod answer;
 mod health;
+pub mod insight;
+mod insight_objects;
 mod jaeger;
 pub mod objects;
 mod own;

@@ -2,6 +2,8 @@
 //!
 //! Ids are lower-case hexadecimal, times RFC 3339 in UTC with nanoseconds, durations integers named `_ns`.
 
+pub use super::insight_objects::{Analysis, Compared, DiffObject, Diffed, DifferenceObject, FindingObject};
+
 use crate::engine::{Account, DoorState, DoorStatus, OpenReport, WrongCaller};
 use crate::model::TraceSummary;
 use serde::{Deserialize, Serialize};

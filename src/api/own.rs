@@ -2,6 +2,7 @@
 
 use super::answer::{Answer, body, failure, json};
 use super::ask_workspace;
+use super::insight::{self, Side};
 use super::jaeger::read_trace_id;
 use super::objects::{
     AccountObject, Accounts, DoorObject, Doors, FoundTraces, Imported, Status, Waited, WindowShown, WrongCallerObject,
@@ -45,11 +46,18 @@ pub async fn answer(engine: &Engine, method: &Method, path: &str, params: Params
             let format = params.first("format").unwrap_or("otlp-json");
             write_trace(engine, params.first("trace").unwrap_or_default(), format).await
         }
+        ["analyze"] if is_get => {
+            let expression = params.first("query").unwrap_or_default().to_owned();
+            said(ask_workspace(engine, move |source, control| Ok(insight::analyze(source, &expression, control))).await)
+        }
+        ["compare"] if is_get => compare(engine, &params).await,
+        ["diff"] if is_get => diff(engine, &params).await,
         ["wait"] if is_get => wait(engine, &params).await,
         ["import"] if is_post => import(engine, params.first("name").unwrap_or("upload"), body).await,
         ["show-window"] if is_post => show_window(engine, &body),
         [
-            "status" | "doors" | "accounts" | "services" | "runs" | "traces" | "export" | "wait" | "import" | "show-window",
+            "status" | "doors" | "accounts" | "services" | "runs" | "traces" | "export" | "analyze" | "compare" | "diff"
+            | "wait" | "import" | "show-window",
             ..,
         ] => {
             let expected = if matches!(parts[0], "import" | "show-window") { "POST" } else { "GET" };
@@ -121,6 +129,33 @@ async fn runs(engine: &Engine) -> Answer {
         Ok(json!({"runs": source.runs(control)?.into_iter().map(object).collect::<Vec<_>>()}))
     });
     listed.await.map_or_else(|cause| failed(&cause), |object| json(StatusCode::OK, &object))
+}
+
+/// The answer to a question about what traces say.
+fn said<T: serde::Serialize>(asked: Result<Result<T, SearchError>, SourceError>) -> Answer {
+    match asked {
+        Ok(Ok(object)) => json(StatusCode::OK, &object),
+        Ok(Err(cause)) => search_failed(&cause),
+        Err(cause) => failed(&cause),
+    }
+}
+
+async fn compare(engine: &Engine, params: &Params) -> Answer {
+    let Some(inside) = params.first("where").map(str::to_owned) else {
+        return failure(StatusCode::BAD_REQUEST, "where is missing: which spans to look at");
+    };
+    let against = params.first("against").map(str::to_owned);
+    let question = move |source: &dyn SpanSource, control: &QueryControl| {
+        Ok(insight::compare(source, &inside, against.as_deref(), control))
+    };
+    said(ask_workspace(engine, question).await)
+}
+
+async fn diff(engine: &Engine, params: &Params) -> Answer {
+    let (Some(a), Some(b)) = (params.first("a").map(Side::of), params.first("b").map(Side::of)) else {
+        return failure(StatusCode::BAD_REQUEST, "a and b are needed: two trace ids or two expressions");
+    };
+    said(ask_workspace(engine, move |source, control| Ok(insight::diff(source, &a, &b, control))).await)
 }
 
 async fn traces(engine: &Engine, params: &Params) -> Answer {

@@ -83,6 +83,21 @@ pub enum Command {
     Export(ExportArguments),
     /// Ask the workspace
     Query(QueryArguments),
+    /// What is different in these spans: attributes ranked by how they set the spans apart
+    #[command(
+        after_help = "Without --against the spans are compared with the others of the same operations.\n\nExample:\n  belvedere compare --where 'status = error'"
+    )]
+    Compare(CompareArguments),
+    /// What is wrong, costliest first: N+1 queries, retries, a slow tenant, a bad version, broken propagation
+    #[command(
+        after_help = "Exit code 0 when nothing was found, 1 with findings.\n\nExample:\n  belvedere analyze 'service = checkout' --json"
+    )]
+    Analyze(AnalyzeArguments),
+    /// Two traces, files or selections beside each other, matched by path
+    #[command(
+        after_help = "Exit code 0 when both do the same, 1 when one has what the other lacks.\n\nExamples:\n  belvedere diff 5b8efff798038103d269b633813fc60c before.json\n  belvedere diff 'service.version = 1.0' 'service.version = 1.1'"
+    )]
+    Diff(DiffArguments),
     /// Wait until a stored trace matches, for tests and scripts
     #[command(
         after_help = "Exit code 0 when a trace matched, 1 when the time ran out.\n\nExample:\n  belvedere wait checkout --timeout 30s"
@@ -172,6 +187,34 @@ pub struct QueryTracesArguments {
     /// At most this many; 0 is all
     #[arg(long, default_value_t = 100)]
     pub limit: usize,
+}
+
+/// `belvedere compare`.
+#[derive(Args, Debug)]
+pub struct CompareArguments {
+    /// Which spans
+    #[arg(long, value_name = "EXPR")]
+    pub r#where: String,
+    /// Compare them with these
+    #[arg(long, value_name = "EXPR")]
+    pub against: Option<String>,
+}
+
+/// `belvedere analyze`.
+#[derive(Args, Debug)]
+pub struct AnalyzeArguments {
+    /// Which traces; all without it
+    #[arg(value_name = "EXPR", default_value = "")]
+    pub expression: Vec<String>,
+}
+
+/// `belvedere diff`.
+#[derive(Args, Debug)]
+pub struct DiffArguments {
+    /// Trace id, file or expression
+    pub a: String,
+    /// Trace id, file or expression
+    pub b: String,
 }
 
 /// `belvedere wait`.

@@ -8,6 +8,7 @@ mod args;
 pub mod demo;
 mod export;
 mod import;
+mod insight;
 mod print;
 mod query;
 mod remote;
@@ -53,6 +54,9 @@ pub fn run() -> ExitCode {
         Some(Command::Query(query)) => match &query.what {
             QueryWhat::Traces(traces) => query::traces(common, traces),
         },
+        Some(Command::Compare(compare)) => insight::compare(common, compare),
+        Some(Command::Analyze(analyze)) => insight::analyze(common, analyze),
+        Some(Command::Diff(diff)) => insight::diff(common, diff),
         Some(Command::Wait(wait)) => wait::run(common, wait),
         Some(Command::Demo(demo)) => demo::run(demo, common.json).map_err(|error| Failure::new(error.to_string())),
     };
