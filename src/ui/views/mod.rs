@@ -4,6 +4,8 @@
 
 pub(crate) mod menu;
 pub mod shared;
+#[cfg(test)]
+mod stage;
 pub mod trace;
 pub mod traces;
 

@@ -319,7 +319,7 @@ mod tests {
         let mut list = List::default();
         let engine = over(&[span(1, 100)]);
         settle(&mut list, &engine, "", false, &clock);
-        let error = list.update(&engine, question("name = ("), TimeRange::ALL, true, false, 9.0);
+        let error = list.update(&engine, question("duration > ("), TimeRange::ALL, true, false, 9.0);
         assert!(error.is_err());
         assert_eq!(list.shown.as_ref().unwrap().traces.len(), 1);
         settle(&mut list, &engine, "name = \"GET /9\"", false, &clock);
