@@ -5,6 +5,7 @@
 pub mod canvas;
 pub mod command;
 pub mod nav;
+pub mod offscreen;
 pub mod range;
 pub mod theme;
 pub mod view;
