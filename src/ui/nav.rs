@@ -21,6 +21,18 @@ pub enum Screen {
     Settings,
 }
 
+impl Screen {
+    /// Its name in the title and the breadcrumb.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Home => "Home",
+            Self::Traces | Self::Trace => "Traces",
+            Self::Notifications => "Notifications",
+            Self::Settings => "Settings",
+        }
+    }
+}
+
 /// A page of the settings.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum SettingsPage {

@@ -171,25 +171,59 @@ fn fill(picture: &mut Picture, clip: &Clip, texture: &ColorImage, scale: f32, mu
     let most = |x: f32, y: f32, z: f32| x.max(y).max(z).ceil() as i64;
     let (left, right) = (least(a.x, b.x, c.x).max(clip.left), most(a.x, b.x, c.x).min(clip.right));
     let (top, bottom) = (least(a.y, b.y, c.y).max(clip.top), most(a.y, b.y, c.y).min(clip.bottom));
+    if left >= right {
+        return;
+    }
     let own = [owns(b, c), owns(c, a), owns(a, b)];
+    let sides = [(b, c), (c, a), (a, b)];
     let flat = corners[0].color == corners[1].color
         && corners[1].color == corners[2].color
         && corners[0].uv == corners[1].uv
         && corners[1].uv == corners[2].uv;
     let one = if flat { shade(texture, &corners, [1.0, 0.0, 0.0]) } else { [0.0; 4] };
     for y in top..bottom {
-        let row = y as usize * picture.width;
-        for x in left..right {
+        let weights = |x: i64| {
             let p = pos2(x as f32 + 0.5, y as f32 + 0.5);
-            let weights = [edge(b, c, p), edge(c, a, p), edge(a, b, p)];
-            let inside = (0..3).all(|side| weights[side] > 0.0 || (weights[side] == 0.0 && own[side]));
-            if !inside {
-                continue;
+            sides.map(|(from, to)| edge(from, to, p))
+        };
+        let inside = |x: i64| weights(x).iter().zip(own).all(|(weight, own)| *weight > 0.0 || (*weight == 0.0 && own));
+        let Some((first, last)) = span(&sides, y, left, right, inside) else { continue };
+        let row = y as usize * picture.width;
+        let pixels = &mut picture.pixels[row + first as usize..row + last as usize];
+        if flat && one[3] >= 254.5 {
+            let [r, g, b, _] = one.map(|part| part.round() as u8);
+            pixels.fill(Color32::from_rgba_premultiplied(r, g, b, 255));
+        } else if flat {
+            pixels.iter_mut().for_each(|pixel| blend(pixel, one));
+        } else {
+            for (x, pixel) in (first..last).zip(pixels) {
+                blend(pixel, shade(texture, &corners, weights(x).map(|weight| weight / area)));
             }
-            let source = if flat { one } else { shade(texture, &corners, weights.map(|weight| weight / area)) };
-            blend(&mut picture.pixels[row + x as usize], source);
         }
     }
+}
+
+/// Pixels of a row that lie inside all three sides, as a half-open range: solved, then settled at both ends.
+fn span(sides: &[(Pos2, Pos2); 3], y: i64, left: i64, right: i64, inside: impl Fn(i64) -> bool) -> Option<(i64, i64)> {
+    let (mut first, mut last) = (left as f32, right as f32);
+    for (from, to) in sides {
+        let at_zero = edge(*from, *to, pos2(0.5, y as f32 + 0.5));
+        let step = from.y - to.y;
+        if step > 0.0 {
+            first = first.max(-at_zero / step);
+        } else if step < 0.0 {
+            last = last.min(at_zero / -step + 1.0);
+        }
+    }
+    let mut first = (first.floor() as i64 - 1).clamp(left, right);
+    let mut last = (last.ceil() as i64 + 1).clamp(left, right);
+    while first < last && !inside(first) {
+        first += 1;
+    }
+    while last > first && !inside(last - 1) {
+        last -= 1;
+    }
+    (first < last).then_some((first, last))
 }
 
 /// Vertex colour times texture at this point of the triangle, premultiplied, 0 to 255.

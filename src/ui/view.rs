@@ -4,14 +4,18 @@
 //! place. A view keeps its own state while the window lives, and is told when the window arrives at one of its places.
 
 use super::command::Command;
+use super::facts::Facts;
 use super::nav::Place;
+use super::notices::Notices;
 use super::range::Range;
+use super::state::Look;
 use super::theme::{ServiceColours, Theme};
 use crate::engine::{Engine, OpenSource, SourceId};
-use crate::model::UnixNanos;
+use crate::model::{Door, UnixNanos};
 use crate::source::TimeRange;
 use egui::Ui;
 use jiff::tz::TimeZone;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// A screen.
@@ -72,6 +76,8 @@ impl Crumb {
 pub struct ViewContext<'a> {
     /// Answers questions.
     pub engine: &'a Engine,
+    /// What the engine says about itself.
+    pub facts: &'a Facts,
     /// The theme that is on.
     pub theme: &'static Theme,
     /// Colours of services.
@@ -88,6 +94,10 @@ pub struct ViewContext<'a> {
     pub zone: &'a TimeZone,
     /// Commands given this frame that the view supports.
     pub commands: &'a [Command],
+    /// Toasts and notifications so far.
+    pub notices: &'a Notices,
+    /// Chosen theme.
+    pub look: Look,
     /// What the view wants done after the frame.
     pub requests: &'a mut Vec<Request>,
 }
@@ -95,7 +105,7 @@ pub struct ViewContext<'a> {
 impl ViewContext<'_> {
     /// The selected source, the workspace when it was closed meanwhile.
     pub fn open_source(&self) -> Option<OpenSource> {
-        self.engine.source(self.source).or_else(|| self.engine.sources().into_iter().next())
+        self.facts.source(self.source).or_else(|| self.facts.sources.first()).cloned()
     }
 
     /// True when this command was given this frame.
@@ -146,8 +156,30 @@ pub enum Request {
     Close(SourceId),
     /// Take the spans of a service away, undoable.
     ClearService(String),
+    /// Show again what a rule of "Hide like this" hides.
+    Unhide(u32),
     /// Undo what a toast named by this number offered.
     UndoStep(u64),
+    /// Copy an opened file into the workspace.
+    Import(SourceId),
+    /// Let the doors fill another workspace (`true`), or open it beside.
+    Workspace(PathBuf, bool),
+    /// Open a door on another address.
+    ReopenDoor(Door, SocketAddr),
+    /// Let pages of an origin reach the doors.
+    AllowOrigin(String),
+    /// Open the OTLP doors to containers on this machine.
+    Containers,
+    /// Take a file out of the recent ones; all of them without a path.
+    ForgetRecent(Option<PathBuf>),
+    /// Choose a theme.
+    Look(Look),
+    /// Set the zoom of the interface, in per cent.
+    ZoomUi(u32),
+    /// Empty the list of notifications.
+    ClearNotices,
+    /// Mask the values of these keys from now on.
+    MaskKeys(Vec<String>),
 }
 
 /// How loud a toast or notification is.

@@ -2,7 +2,10 @@
 //!
 //! A screen whose view is not built is not in the rail, the palette or the shortcuts: nothing is offered that leads nowhere.
 
+pub mod home;
 pub(crate) mod menu;
+pub mod notifications;
+pub mod settings;
 pub mod shared;
 #[cfg(test)]
 mod stage;
@@ -13,12 +16,32 @@ use super::nav::Screen;
 use super::view::View;
 
 /// One view a screen.
-#[derive(Default)]
 pub struct Views {
     all: Vec<(Screen, Box<dyn View>)>,
 }
 
+impl Default for Views {
+    /// Every screen there is.
+    fn default() -> Self {
+        let list = shared::ListShared::default();
+        Self {
+            all: vec![
+                (Screen::Home, Box::new(home::HomeView::default())),
+                (Screen::Traces, Box::new(traces::TracesView::new(list.clone()))),
+                (Screen::Trace, Box::new(trace::TraceView::new(list))),
+                (Screen::Notifications, Box::new(notifications::NotificationsView::default())),
+                (Screen::Settings, Box::new(settings::SettingsView::default())),
+            ],
+        }
+    }
+}
+
 impl Views {
+    /// The view of a screen, to ask it something.
+    pub fn get(&self, screen: Screen) -> Option<&dyn View> {
+        self.all.iter().find(|(known, _)| *known == screen).map(|(_, view)| view.as_ref())
+    }
+
     /// True when the screen exists.
     pub fn has(&self, screen: Screen) -> bool {
         self.all.iter().any(|(known, _)| *known == screen)

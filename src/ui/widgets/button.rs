@@ -32,6 +32,9 @@ pub struct Button<'a> {
     enabled: bool,
     on: bool,
     tint: Option<Color32>,
+    dot: Option<Color32>,
+    name: Option<&'a str>,
+    toggled: Option<bool>,
 }
 
 impl<'a> Button<'a> {
@@ -48,7 +51,28 @@ impl<'a> Button<'a> {
             enabled: true,
             on: false,
             tint: None,
+            dot: None,
+            name: None,
+            toggled: None,
         }
+    }
+
+    /// Its accessible name where the text does not say it.
+    pub fn named(mut self, name: &'a str) -> Self {
+        self.name = Some(name);
+        self
+    }
+
+    /// A dot of a state before the text.
+    pub fn dot(mut self, colour: Color32) -> Self {
+        self.dot = Some(colour);
+        self
+    }
+
+    /// It is a switch, on or off, to assistive technology.
+    pub fn toggled(mut self, on: bool) -> Self {
+        self.toggled = Some(on);
+        self
     }
 
     /// How it looks.
@@ -112,19 +136,29 @@ impl<'a> Button<'a> {
         let galley = ui.painter().layout_no_wrap(self.text.to_owned(), font, Color32::PLACEHOLDER);
         let height = if self.small { part::BUTTON_SMALL } else { part::BUTTON };
         let pad = if self.small { 8.0 } else { 10.0 };
-        let icon_width = icon::SIZE_SMALL + space::ICON_TEXT;
+        let icon_width = icon::SIZE_SMALL + if self.text.is_empty() && self.keys.is_empty() { 0.0 } else { space::ICON_TEXT };
         let key_face = Face::Caption.font();
         let keys: Vec<_> = self
             .keys
             .iter()
             .map(|key| ui.painter().layout_no_wrap(key.clone(), key_face.clone(), Color32::PLACEHOLDER))
             .collect();
-        let keys_width: f32 = keys.iter().map(|key| key.size().x + 10.0 + 4.0).sum::<f32>();
+        let keys_width: f32 = keys.iter().map(|key| key.size().x + 10.0 + 4.0).sum::<f32>() - 4.0;
+        let dot_width = if self.dot.is_some() { 8.0 + space::ICON_TEXT } else { 0.0 };
+        let key_gap = if self.text.is_empty() { 0.0 } else { 6.0 };
         let icons = f32::from(u8::from(self.icon.is_some()) + u8::from(self.after.is_some()));
-        let width = 2.0 * pad + galley.size().x + icons * icon_width + if keys.is_empty() { 0.0 } else { keys_width + 2.0 };
+        let width = 2.0 * pad
+            + galley.size().x
+            + icons * icon_width
+            + dot_width
+            + if keys.is_empty() { 0.0 } else { keys_width + key_gap };
         let sense = if self.enabled { Sense::click() } else { Sense::hover() };
         let (rect, response) = ui.allocate_exact_size(vec2(width.ceil(), height), sense);
-        response.widget_info(|| WidgetInfo::labeled(Role::Button, self.enabled, self.text));
+        let name = self.name.unwrap_or(self.text);
+        response.widget_info(|| match self.toggled {
+            Some(on) => WidgetInfo::selected(Role::Button, self.enabled, on, name),
+            None => WidgetInfo::labeled(Role::Button, self.enabled, name),
+        });
         if ui.is_rect_visible(rect) {
             let (fill, outline, text) = self.colours(theme, &response);
             ui.painter().rect(rect, radius::CONTROL, fill, Stroke::new(1.0, outline), StrokeKind::Inside);
@@ -133,6 +167,10 @@ impl<'a> Button<'a> {
             if let Some(shape) = self.icon {
                 shape.paint(ui.painter(), egui::pos2(x + icon::SIZE_SMALL / 2.0, middle), icon::SIZE_SMALL, text);
                 x += icon_width;
+            }
+            if let Some(colour) = self.dot {
+                ui.painter().circle_filled(egui::pos2(x + 4.0, middle), 4.0, colour);
+                x += dot_width;
             }
             let top = middle - galley.size().y / 2.0;
             let text_width = galley.size().x;
@@ -143,7 +181,7 @@ impl<'a> Button<'a> {
                 shape.paint(ui.painter(), centre, icon::SIZE_SMALL, text);
                 x += icon_width;
             }
-            x += 6.0;
+            x += key_gap;
             let cap = if self.kind == Kind::Primary { text } else { theme.text_subdued };
             for key in keys {
                 let size = key.size();

@@ -53,7 +53,7 @@ pub fn code_block(ui: &mut Ui, lines: &[CodeLine], name: &str) -> Option<String>
         .inner_margin(Margin { left: 12, right: 8, top: 8, bottom: 8 });
     frame.show(ui, |ui| {
         ui.horizontal_top(|ui| {
-            let width = ui.available_width() - 32.0;
+            let width = ui.available_width() - 28.0;
             let mut job = LayoutJob::default();
             job.wrap.max_width = width;
             for (index, line) in lines.iter().enumerate() {

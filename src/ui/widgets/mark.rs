@@ -49,13 +49,13 @@ pub fn severity_badge(ui: &mut Ui, level: Level, word: &str) -> Response {
         Level::Warn => (Icon::Warn, theme.warn),
         Level::Error => (Icon::Error, theme.error),
     };
-    ui.horizontal(|ui| {
-        ui.spacing_mut().item_spacing.x = 6.0;
-        let (rect, _) = ui.allocate_exact_size(vec2(14.0, 14.0), Sense::hover());
-        icon.paint(ui.painter(), rect.center(), 14.0, colour);
-        ui.label(theme::text(word, Face::Small, colour))
-    })
-    .inner
+    let galley = ui.painter().layout_no_wrap(word.to_owned(), Face::Small.font(), colour);
+    let (rect, response) = ui.allocate_exact_size(vec2(20.0 + galley.size().x, 20.0), Sense::hover());
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, word));
+    icon.paint(ui.painter(), egui::pos2(rect.left() + 7.0, rect.center().y), 14.0, colour);
+    let at = egui::pos2(rect.left() + 20.0, rect.center().y - galley.size().y / 2.0);
+    ui.painter().galley(at, galley, colour);
+    response
 }
 
 /// Key caps in a row.

@@ -12,7 +12,7 @@ mod text_field;
 pub use button::{Button, IconButton, Kind, icon_button, link};
 pub use card::{card, card_header, details_panel, hairline_below, section};
 pub use choice::{Tab, chip, segmented, tabs, toggle};
-pub use code::{CodeLine, Part, code_block};
+pub use code::{CodeLine, Part, code_block, plain as code_text};
 pub use figure::{duration_bar, spark, stat};
 pub use mark::{dot, key_hint, service_label, service_swatch, severity_badge};
 pub use state::{empty_state, error_state, loading_state, progress_line};
