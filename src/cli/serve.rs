@@ -228,8 +228,12 @@ fn wait(engine: &Engine, waiting: &Receiver<Event>) {
     loop {
         match waiting.recv() {
             Ok(Event::ShowWindow) => {
-                let files = engine.window_requests().into_iter().flat_map(|request| request.files).collect();
-                match show(engine, files) {
+                let requests = engine.window_requests();
+                if requests.is_empty() {
+                    // Asked for while the window was open, which has answered it.
+                    continue;
+                }
+                match show(engine, requests.into_iter().flat_map(|request| request.files).collect()) {
                     Ok(true) => {}
                     Ok(false) => return,
                     Err(Failure(text)) => eprintln!("belvedere: {text}"),
@@ -241,6 +245,17 @@ fn wait(engine: &Engine, waiting: &Receiver<Event>) {
 }
 
 /// Runs the window on this thread until it is closed; true when collecting goes on without it.
+#[cfg(feature = "window")]
+fn show(engine: &Engine, files: Vec<PathBuf>) -> Result<bool, Failure> {
+    let options = crate::ui::Options { files, may_keep_collecting: true };
+    match crate::ui::run(engine.clone(), options) {
+        Ok(ended) => Ok(ended == crate::ui::Ended::KeepCollecting),
+        Err(error) => Err(Failure::new(error.to_string())),
+    }
+}
+
+/// A build without the window says so.
+#[cfg(not(feature = "window"))]
 fn show(_engine: &Engine, _files: Vec<PathBuf>) -> Result<bool, Failure> {
     Err(Failure::new("this build of Belvedere has no window. Start `belvedere serve` instead"))
 }

@@ -8,7 +8,7 @@ use super::state::{Look, State};
 use super::theme::{self, size::part};
 use super::view::Request;
 use super::views::Views;
-use crate::engine::{DoorState, Engine, WindowAnswer};
+use crate::engine::{DoorState, Engine};
 use crate::model::UnixNanos;
 use egui::{CentralPanel, Context, Frame, Id, Panel, Ui, ViewportCommand};
 use jiff::tz::TimeZone;
@@ -112,11 +112,6 @@ impl App {
     pub fn with_zone(ctx: &Context, engine: Engine, options: Options, zone: TimeZone, clock: fn() -> UnixNanos) -> Self {
         theme::install(ctx);
         engine.set_waker(Waker::from(Arc::new(WakeWindow(ctx.clone()))));
-        let wake = ctx.clone();
-        engine.set_window_host(move || {
-            wake.request_repaint();
-            WindowAnswer::Told
-        });
         // The keys of zoom are commands of ours.
         ctx.options_mut(|options| options.zoom_with_keyboard = false);
         let mut state = State::new(engine, zone);
@@ -138,6 +133,7 @@ impl App {
         self.state.facts.refresh(&self.state.engine);
         act::harvest(&mut self.state);
         for request in self.state.engine.window_requests() {
+            self.state.asks_close = false;
             request.files.into_iter().for_each(|path| act::open_path(&mut self.state, path));
             ctx.send_viewport_cmd(ViewportCommand::Minimized(false));
             ctx.send_viewport_cmd(ViewportCommand::Focus);
@@ -147,6 +143,10 @@ impl App {
             Look::Dark => egui::ThemePreference::Dark,
             Look::Light => egui::ThemePreference::Light,
         });
+        if self.state.engine.is_stopping() && self.state.ended.is_none() {
+            self.state.ended = Some(Ended::Quit);
+            ctx.send_viewport_cmd(ViewportCommand::Close);
+        }
         if ctx.input(|input| input.viewport().close_requested()) && self.state.ended.is_none() && self.asks_on_close() {
             ctx.send_viewport_cmd(ViewportCommand::CancelClose);
             self.state.asks_close = true;
