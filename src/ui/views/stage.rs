@@ -4,7 +4,10 @@ use crate::engine::{Engine, OpenSource, WORKSPACE};
 use crate::model::{Span, SpanBatch, UnixNanos};
 use crate::source::MemorySource;
 use crate::ui::command::{Command, Keyboard};
+use crate::ui::facts::Facts;
 use crate::ui::nav::Place;
+use crate::ui::notices::Notices;
+use crate::ui::state::Look;
 use crate::ui::theme::{self, ServiceColours};
 use crate::ui::view::{Request, View, ViewContext};
 use crate::ui::{Range, Screen};
@@ -29,8 +32,13 @@ impl<V: View> Stage<V> {
         let typing = ui.ctx().text_edit_focused();
         let view = &self.view;
         let commands = ui.input_mut(|input| self.keyboard.take(input, typing, |command: Command| view.supports(command)));
+        let mut facts = Facts::default();
+        facts.refresh(&self.engine);
         let mut ctx = ViewContext {
             engine: &self.engine,
+            facts: &facts,
+            notices: &Notices::default(),
+            look: Look::default(),
             theme: theme::of(ui.ctx()),
             services: &self.services,
             range: Range::All,
