@@ -18,6 +18,8 @@ mod served;
 mod settings;
 mod stored_predicate;
 mod test_span;
+#[cfg(test)]
+mod tests;
 mod wake;
 mod window;
 mod workspaces;
