@@ -210,3 +210,34 @@ fn hangup_and_interrupt_stop_it_like_sigterm() {
         assert!(status.success() && took < STOP, "{signal:?}: {status} after {took:?}");
     }
 }
+
+#[test]
+fn other_machines_need_the_token_and_are_not_let_in_unasked() {
+    // An address of this machine that is not loopback stands for another machine's way in.
+    let probe = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+    let outside = probe.connect("192.0.2.1:9").and_then(|()| probe.local_addr());
+    let Some(outside) = outside.ok().map(|address| address.ip()).filter(|ip| !ip.is_loopback()) else {
+        return skip("this machine has no address beside loopback");
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let workspace = folder.path().join("workspace");
+    let door = format!("{outside}:0");
+    let refused = Serve::try_start(&workspace, &["--otlp-http", &door]).err().expect("not without being asked");
+    assert!(refused.contains("--allow-remote"), "{refused}");
+
+    let serve = Serve::try_start(&workspace, &["--otlp-http", &door, "--allow-remote"]).unwrap();
+    let token = wait_until(Duration::from_secs(5), || serve.said().split("Bearer ").nth(1)?.lines().next().map(str::to_owned));
+    let token = token.unwrap_or_else(|| panic!("no token: {}", serve.said()));
+    let body = crate::support::json_request("afar", 3, 2);
+    let send = |headers: &[(&str, &str)]| {
+        crate::support::request(serve.door("otlp-http"), "POST", "/v1/traces", headers, &body).unwrap().status
+    };
+    assert_eq!(send(&[]), 401);
+    assert_eq!(send(&[("authorization", "Bearer 0123456789abcdef0123456789abcdef")]), 401);
+    assert_eq!(send(&[("authorization", &format!("Bearer {token}"))]), 200);
+    assert_eq!(serve.spans_of(3).len(), 2);
+    drop(serve);
+
+    let again = Serve::try_start(&workspace, &["--otlp-http", &door, "--allow-remote"]).unwrap();
+    assert!(!again.said().contains("Bearer"), "the token is shown once: {}", again.said());
+}

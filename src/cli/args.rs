@@ -61,6 +61,9 @@ pub struct DoorArguments {
     /// Receive OTLP from containers too, on the bridge's gateway address
     #[arg(long)]
     pub containers: bool,
+    /// Allow addresses that other machines reach; their clients need the bearer token, which is printed when it is made
+    #[arg(long)]
+    pub allow_remote: bool,
 }
 
 /// Subcommands.

@@ -99,16 +99,18 @@ fn served(place: &Place) -> Option<SocketAddr> {
 fn open(arguments: &Arguments, over: Option<&DoorArguments>) -> Result<Engine, EngineError> {
     let given = |flag: fn(&DoorArguments) -> bool| flag(&arguments.doors) || over.is_some_and(flag);
     let doors = arguments.doors.addresses(over);
-    for (door, addresses) in &doors {
+    let allow_remote = given(|doors| doors.allow_remote);
+    for (door, addresses) in doors.iter().filter(|_| !allow_remote) {
         if let Some(far) = addresses.iter().find(|address| !crate::engine::is_loopback(**address)) {
             return Err(EngineError::Door(format!(
-                "the {door} door is not opened on {far}, which other machines can reach. Take 127.0.0.1 or [::1], for containers --containers"
+                "the {door} door is not opened on {far}, which other machines can reach. Add --allow-remote to open it there"
             )));
         }
     }
     let place = place(arguments.common.workspace.as_deref()).map_err(|Failure(text)| EngineError::Workspace(text))?;
     let api = doors.iter().find(|(door, _)| *door == Door::Api).map(|(_, addresses)| addresses.clone()).unwrap_or_default();
-    let options = EngineOptions { doors, containers: given(|doors| doors.containers), ..EngineOptions::quiet(place) };
+    let containers = given(|doors| doors.containers);
+    let options = EngineOptions { doors, containers, allow_remote, ..EngineOptions::quiet(place) };
     let since = Instant::now();
     let engine = loop {
         match Engine::start(options.clone()) {
@@ -120,6 +122,9 @@ fn open(arguments: &Arguments, over: Option<&DoorArguments>) -> Result<Engine, E
         }
     };
     crate::api::start(&engine, api)?;
+    if let Some((token, true)) = engine.remote_token() {
+        eprintln!("belvedere: clients from other machines need this header, shown only now: Authorization: Bearer {token}");
+    }
     Ok(engine)
 }
 

@@ -39,6 +39,7 @@ enum Opening {
 /// Serves a connection until it ends, or soon after `stopping` turns true.
 pub(super) async fn serve(shared: Arc<Shared>, door: Door, stream: TcpStream, mut stopping: watch::Receiver<bool>) {
     stream.set_nodelay(true).ok();
+    let near = stream.local_addr().is_ok_and(|local| shared.is_near(local.ip()));
     let opening = tokio::select! {
         opening = tokio::time::timeout(shared.limits.head_timeout, look(&stream)) => opening.unwrap_or(Opening::Gone),
         () = stopped(&mut stopping) => Opening::Gone,
@@ -46,8 +47,8 @@ pub(super) async fn serve(shared: Arc<Shared>, door: Door, stream: TcpStream, mu
     match opening {
         Opening::Gone => {}
         Opening::Tls => tls(&shared, door, stream).await,
-        Opening::Http1 => http1(shared, door, stream, stopping).await,
-        Opening::Http2 => http2(shared, door, stream, stopping).await,
+        Opening::Http1 => http1(shared, door, near, stream, stopping).await,
+        Opening::Http2 => http2(shared, door, near, stream, stopping).await,
     }
 }
 
@@ -83,9 +84,9 @@ async fn tls(shared: &Shared, door: Door, mut stream: TcpStream) {
     tokio::time::timeout(Duration::from_secs(1), goodbye).await.ok();
 }
 
-async fn http1(shared: Arc<Shared>, door: Door, stream: TcpStream, mut stopping: watch::Receiver<bool>) {
+async fn http1(shared: Arc<Shared>, door: Door, near: bool, stream: TcpStream, mut stopping: watch::Receiver<bool>) {
     let head_timeout = shared.limits.head_timeout;
-    let service = service_fn(move |request| route::answer(shared.clone(), door, request));
+    let service = service_fn(move |request| route::answer(shared.clone(), door, near, request));
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(head_timeout)
@@ -98,8 +99,8 @@ async fn http1(shared: Arc<Shared>, door: Door, stream: TcpStream, mut stopping:
     connection.await.ok();
 }
 
-async fn http2(shared: Arc<Shared>, door: Door, stream: TcpStream, mut stopping: watch::Receiver<bool>) {
-    let service = service_fn(move |request| route::answer(shared.clone(), door, request));
+async fn http2(shared: Arc<Shared>, door: Door, near: bool, stream: TcpStream, mut stopping: watch::Receiver<bool>) {
+    let service = service_fn(move |request| route::answer(shared.clone(), door, near, request));
     let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .initial_stream_window_size(STREAM_WINDOW)

@@ -9,10 +9,10 @@ use super::status::Problem;
 use crate::model::Door;
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, HOST,
-    ORIGIN, VARY,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD,
+    AUTHORIZATION, HOST, ORIGIN, VARY,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 use std::net::IpAddr;
 use std::sync::PoisonError;
 
@@ -22,8 +22,19 @@ const CONTAINER_NAMES: [&str; 3] = ["host.docker.internal", "host.containers.int
 const REQUEST_PRIVATE_NETWORK: HeaderName = HeaderName::from_static("access-control-request-private-network");
 const ALLOW_PRIVATE_NETWORK: HeaderName = HeaderName::from_static("access-control-allow-private-network");
 
-/// Checks host and origin. Answers the origin to echo, if the request has one.
-pub(super) fn check<B>(shared: &Shared, door: Door, request: &Request<B>) -> Result<Option<HeaderValue>, Problem> {
+/// Checks host, origin, and the token of who comes from beyond this machine (`near` is false). Answers the origin to echo,
+/// if the request has one.
+pub(super) fn check<B>(shared: &Shared, door: Door, near: bool, request: &Request<B>) -> Result<Option<HeaderValue>, Problem> {
+    // A browser's preflight carries no credentials; it brings nothing in either.
+    if !near && request.method() != Method::OPTIONS && !has_token(shared.token.as_deref(), request.headers()) {
+        shared.callers.note(
+            door,
+            "No bearer token from another machine",
+            "Set OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20TOKEN to the token that Belvedere printed when it was started with --allow-remote.",
+            None,
+        );
+        return Err(Problem::unauthenticated("clients from other machines need `Authorization: Bearer TOKEN`"));
+    }
     let named = request.uri().authority().map(|authority| authority.as_str().to_owned());
     let named = named.or_else(|| request.headers().get(HOST).map(|host| String::from_utf8_lossy(host.as_bytes()).into_owned()));
     if let Some(host) = named
@@ -55,6 +66,16 @@ pub(super) fn check<B>(shared: &Shared, door: Door, request: &Request<B>) -> Res
     Err(Problem::forbidden(format!(
         "Origin {text} is not allowed: allow it on Belvedere's Home, or serve the page from localhost"
     )))
+}
+
+/// Compares without telling by its time how much was right.
+fn has_token(token: Option<&str>, headers: &HeaderMap) -> bool {
+    let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let given = given.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let (Some(token), Some((_, given))) = (token, given) else { return false };
+    let (token, given) = (token.as_bytes(), given.trim().as_bytes());
+    let differences = token.iter().zip(given).fold(0, |sum, (a, b)| sum | (a ^ b));
+    token.len() == given.len() && differences == 0
 }
 
 /// Headers of every answer to a request with an allowed origin.
@@ -114,6 +135,24 @@ fn origin_is_local(origin: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_whole_token_is_taken() {
+        let given = |value: &'static str| HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static(value))]);
+        for (value, taken) in [
+            ("Bearer abc123", true),
+            ("bearer abc123 ", true),
+            ("Bearer abc12", false),
+            ("Bearer abc1234", false),
+            ("Bearer ", false),
+            ("Basic abc123", false),
+            ("abc123", false),
+        ] {
+            assert_eq!(has_token(Some("abc123"), &given(value)), taken, "{value:?}");
+            assert!(!has_token(None, &given(value)), "{value:?}");
+        }
+        assert!(!has_token(Some("abc123"), &HeaderMap::new()));
+    }
 
     #[test]
     fn hosts_that_cannot_be_rebound_are_allowed() {

@@ -37,7 +37,7 @@ use door::OpenDoor;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -91,6 +91,11 @@ pub struct CollectorConfig {
     pub allow_origins: Vec<String>,
     /// Host names that clients may call this machine by, beside local ones.
     pub allow_hosts: Vec<String>,
+    /// What clients that come by an address beyond this machine must send as `Authorization: Bearer`. Without a token they
+    /// are all refused.
+    pub token: Option<String>,
+    /// Addresses that need no token beside loopback: those of container bridges.
+    pub near: Vec<IpAddr>,
     /// Keys whose values are masked; [`crate::wire::redact`] says how they are written.
     pub redact: Vec<String>,
     /// Bounds.
@@ -105,6 +110,8 @@ impl Default for CollectorConfig {
             doors: Vec::new(),
             allow_origins: Vec::new(),
             allow_hosts: Vec::new(),
+            token: None,
+            near: Vec::new(),
             redact: STANDARD.map(str::to_owned).to_vec(),
             limits: Limits::default(),
             clock: Arc::new(|| {
@@ -130,6 +137,8 @@ struct Shared {
     redaction: RwLock<Arc<Redaction>>,
     origins: RwLock<Vec<String>>,
     hosts: Vec<String>,
+    token: Option<String>,
+    near: RwLock<Vec<IpAddr>>,
     callers: Callers,
     counters: Counters,
     /// Kibibytes of pending requests.
@@ -146,7 +155,7 @@ pub struct Collector {
 
 /// Opens the doors; each address has been tried once when this answers. Busy ones are tried again in the background.
 pub async fn start(config: CollectorConfig, sink: Arc<dyn Sink>, registry: Registry) -> Collector {
-    let CollectorConfig { doors, allow_origins, allow_hosts, redact, limits, clock } = config;
+    let CollectorConfig { doors, allow_origins, allow_hosts, token, near, redact, limits, clock } = config;
     let shared = Arc::new(Shared {
         handlers: RwLock::default(),
         sink,
@@ -154,6 +163,8 @@ pub async fn start(config: CollectorConfig, sink: Arc<dyn Sink>, registry: Regis
         redaction: RwLock::new(Arc::new(Redaction::new(redact))),
         origins: RwLock::new(allow_origins.iter().map(|origin| gate::normal_origin(origin)).collect()),
         hosts: allow_hosts.iter().map(|host| host.to_lowercase()).collect(),
+        token,
+        near: RwLock::new(near),
         callers: Callers::default(),
         counters: Counters::new(&registry),
         budget: Arc::new(Semaphore::new(limits.pending_bytes >> 10)),
@@ -170,6 +181,12 @@ pub async fn start(config: CollectorConfig, sink: Arc<dyn Sink>, registry: Regis
 }
 
 impl Shared {
+    /// True for addresses of this machine that only this machine and its containers reach.
+    fn is_near(&self, local: IpAddr) -> bool {
+        let local = local.to_canonical();
+        local.is_loopback() || self.near.read().unwrap_or_else(PoisonError::into_inner).contains(&local)
+    }
+
     fn handler(&self, door: Door) -> Option<Arc<dyn Handler>> {
         let handlers = self.handlers.read().unwrap_or_else(PoisonError::into_inner);
         handlers.iter().find(|(known, _)| *known == door).map(|(_, handler)| handler.clone())
@@ -211,6 +228,11 @@ impl Collector {
         let mut doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
         let before = doors.iter().position(|open| open.door == door).map(|at| doors.remove(at));
         doors.push(OpenDoor::start(self.shared.clone(), door, addresses, before));
+    }
+
+    /// Clients that come by these addresses need no token from now on.
+    pub fn trust(&self, near: impl IntoIterator<Item = IpAddr>) {
+        self.shared.near.write().unwrap_or_else(PoisonError::into_inner).extend(near);
     }
 
     /// Lets pages of a web origin send from now on.

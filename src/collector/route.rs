@@ -47,10 +47,15 @@ impl Body for Reply {
 }
 
 /// Answers one request at a door.
-pub(super) async fn answer(shared: Arc<Shared>, door: Door, request: Request<Incoming>) -> Result<Response<Reply>, Infallible> {
+pub(super) async fn answer(
+    shared: Arc<Shared>,
+    door: Door,
+    near: bool,
+    request: Request<Incoming>,
+) -> Result<Response<Reply>, Infallible> {
     let is_grpc = grpc::is_grpc(&request);
     let form = answer_form(request.headers());
-    let origin = match gate::check(&shared, door, &request) {
+    let origin = match gate::check(&shared, door, near, &request) {
         Ok(origin) => origin,
         Err(problem) => {
             shared.counters.refused(door, problem.reason);

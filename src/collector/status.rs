@@ -15,6 +15,7 @@ pub(super) enum Code {
     Unimplemented = 12,
     Internal = 13,
     Unavailable = 14,
+    Unauthenticated = 16,
 }
 
 /// Why a request was not taken.
@@ -70,6 +71,10 @@ impl Problem {
 
     pub(super) fn forbidden(message: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, Code::PermissionDenied, "forbidden", message)
+    }
+
+    pub(super) fn unauthenticated(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, Code::Unauthenticated, "unauthenticated", message)
     }
 
     pub(super) fn not_found(message: impl Into<String>) -> Self {

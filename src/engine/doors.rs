@@ -32,11 +32,18 @@ impl Engine {
 
     /// Opens a door on this address instead of those it has, enabling it. The state follows in [`Engine::doors`].
     pub fn reopen_door(&self, door: Door, address: SocketAddr) -> Result<(), EngineError> {
-        if !super::options::is_loopback(address) {
-            return Err(EngineError::Door(format!("{address} can be reached from other machines. Take 127.0.0.1 or [::1]")));
+        let live = self.live("receive into")?;
+        if !live.options.allow_remote && !super::options::is_loopback(address) {
+            let text = "can be reached from other machines. Take 127.0.0.1, or start with --allow-remote";
+            return Err(EngineError::Door(format!("{address} {text}")));
         }
-        self.live("receive into")?.collector.reopen(door, vec![address]);
+        live.collector.reopen(door, vec![address]);
         Ok(())
+    }
+
+    /// The bearer token of clients from other machines and whether it was made just now; `None` unless they are allowed.
+    pub fn remote_token(&self) -> Option<(String, bool)> {
+        self.0.live.as_ref()?.token.clone()
     }
 
     /// Lets pages of a web origin reach the doors, from now on and after a restart.
@@ -86,6 +93,7 @@ impl Engine {
             let new: Vec<SocketAddr> = bridges.iter().filter(|address| !addresses.contains(address)).copied().collect();
             opened.extend(bridges);
             if !new.is_empty() {
+                live.collector.trust(new.iter().map(SocketAddr::ip));
                 addresses.extend(new);
                 live.collector.reopen(status.door, addresses);
             }

@@ -8,7 +8,7 @@ use super::settings::Settings;
 use super::wake::WakeUp;
 use super::{Account, DoorState, Engine, EngineError, OpenSource, Pulse, SourceId, WORKSPACE, WeakEngine};
 use crate::collector::{self, Collector, CollectorConfig};
-use crate::model::{Door, Signal, UnixNanos};
+use crate::model::{Door, Signal, TraceId, UnixNanos};
 use crate::store::{self, StoreError, Workspace};
 use crate::telemetry::Registry;
 use std::collections::HashMap;
@@ -35,6 +35,8 @@ pub(super) struct Live {
     pub(super) beside: Mutex<HashMap<SourceId, Workspace>>,
     pub(super) collector: Collector,
     pub(super) options: EngineOptions,
+    /// What clients from other machines must show, and whether it was made just now.
+    pub(super) token: Option<(String, bool)>,
     pub(super) changes: watch::Sender<u64>,
     pulse: Mutex<Pulse>,
     /// What the lock file of which workspace says.
@@ -53,9 +55,12 @@ impl Live {
         let served = Served::new(workspace.clone());
         let changes = watch::Sender::new(workspace.revision());
         let settings = Settings(Arc::new(served.clone()));
+        let token = if options.allow_remote { Some(settings.remote_token(random_token)?) } else { None };
         let config = CollectorConfig {
             doors: options.collector_doors(),
             allow_origins: settings.texts(super::settings::ORIGINS),
+            token: token.as_ref().map(|(token, _)| token.clone()),
+            near: if options.containers { super::containers::bridge_addresses() } else { Vec::new() },
             redact: settings.masked_keys(),
             ..CollectorConfig::default()
         };
@@ -67,6 +72,7 @@ impl Live {
             beside: Mutex::default(),
             collector,
             options,
+            token,
             changes,
             pulse: Mutex::new(Pulse { started: super::now(), ..Pulse::default() }),
             published: Mutex::default(),
@@ -148,6 +154,13 @@ pub(super) fn open_workspace(place: &Place, options: &EngineOptions) -> Result<W
         StoreError::Locked { pid, api, dir } => EngineError::Held { pid, api, dir },
         other => EngineError::Workspace(other.to_string()),
     })
+}
+
+/// 128 bits from the operating system, in hexadecimal.
+fn random_token() -> Result<String, EngineError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| EngineError::System { what: "making a token", reason: error.to_string() })?;
+    Ok(TraceId(bytes).to_string())
 }
 
 /// The source under which the window finds a workspace.

@@ -24,6 +24,8 @@ pub struct EngineOptions {
     pub doors: Vec<(Door, Vec<SocketAddr>)>,
     /// Receive OTLP from containers too.
     pub containers: bool,
+    /// Addresses that other machines reach may be listened on; who comes by them needs the bearer token.
+    pub allow_remote: bool,
     /// Size of the workspace at which retention starts to drop, in bytes; `None` for the setting or 5 GB.
     pub disk_limit: Option<u64>,
     /// Age by receipt at which retention drops; `None` for the setting or 14 days.
@@ -45,7 +47,7 @@ impl EngineOptions {
 
     /// A workspace without doors.
     pub fn quiet(place: Place) -> Self {
-        Self { place, doors: Vec::new(), containers: false, disk_limit: None, max_age: None }
+        Self { place, doors: Vec::new(), containers: false, allow_remote: false, disk_limit: None, max_age: None }
     }
 }
 

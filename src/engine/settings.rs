@@ -3,7 +3,7 @@
 //! Each is one JSON text under one key of the control file. An engine without a workspace remembers until it ends. A text
 //! that cannot be read (written by a newer program, say) counts as absent and is left alone until something is set.
 
-use super::stored_predicate;
+use super::{EngineError, stored_predicate};
 use crate::model::{TraceId, TraceSummary, UnixNanos};
 use crate::source::{Comparison, Field, Literal, Predicate};
 use serde_json::{Value, json};
@@ -183,6 +183,16 @@ impl Settings {
         if self.0.get(REDACTION).is_none() { super::doors::standard_masked_keys() } else { self.texts(REDACTION) }
     }
 
+    /// The token of clients from other machines, made with `make` on first use, and whether that was now.
+    pub fn remote_token(&self, make: impl FnOnce() -> Result<String, EngineError>) -> Result<(String, bool), EngineError> {
+        if let Some(Value::String(token)) = self.json(TOKEN) {
+            return Ok((token, false));
+        }
+        let token = make()?;
+        self.put(TOKEN, &json!(token)).map_err(EngineError::Setting)?;
+        Ok((token, true))
+    }
+
     /// Adds a text to a list, once, at its end.
     pub fn add_text(&self, key: &str, text: &str) -> Result<(), String> {
         let mut texts = self.texts(key);
@@ -209,6 +219,8 @@ impl Settings {
 pub const PINNED: &str = "pinned_traces";
 /// Key of the list of keys that are masked; absent for the standard list.
 pub const REDACTION: &str = "redaction";
+/// Key of the bearer token of clients from other machines.
+const TOKEN: &str = "remote_token";
 /// Key of the origins that the user allowed.
 pub const ORIGINS: &str = "allowed_origins";
 
