@@ -6,7 +6,8 @@
 
 use super::error::StoreError;
 use super::journal;
-use super::segment::Segment;
+use super::reading::in_order;
+use super::segment::{self, Segment, TraceRun};
 use crate::model::trace::summarise;
 use crate::model::{Door, SpanBatch, SpanBatchBuilder, TraceId, TraceSummary, UnixNanos};
 use rusqlite::{Connection, OptionalExtension as _};
@@ -140,13 +141,26 @@ impl HeadBatch {
 
     /// One summary for each of [`HeadBatch::traces`], of its spans in this batch; worked out on first use.
     pub(crate) fn summaries(&self, batch: &SpanBatch) -> Arc<[TraceSummary]> {
-        let make = || {
-            let one = |trace: &HeadTrace| {
-                let mut builder = SpanBatchBuilder::default();
-                builder.copy(batch, self.places_of(trace).iter().map(|at| *at as usize));
-                summarise(builder.peek()).unwrap_or_default()
-            };
-            self.traces.iter().map(one).collect()
+        let make = || match self.pending {
+            // A finished span may stand beside its pending form here: only the whole rule of reading tells.
+            true => {
+                let one = |trace: &HeadTrace| {
+                    let mut builder = SpanBatchBuilder::default();
+                    builder.copy(batch, self.places_of(trace).iter().map(|at| *at as usize));
+                    summarise(&in_order(builder.finish())).unwrap_or_default()
+                };
+                self.traces.iter().map(one).collect()
+            }
+            false => {
+                let run = |trace: &HeadTrace| TraceRun {
+                    id: trace.id,
+                    first: trace.first as usize,
+                    len: trace.len as usize,
+                    start: batch.spans[self.order[trace.first as usize] as usize].start,
+                };
+                let runs: Vec<TraceRun> = self.traces.iter().map(run).collect();
+                segment::summarise(batch, &self.order, &runs).into()
+            }
         };
         self.summaries.get_or_init(make).clone()
     }
@@ -220,6 +234,17 @@ impl Head {
         let parts = &mut Arc::make_mut(&mut self.split).entry(id).or_default().parts;
         if parts.iter().all(|(known, _)| *known != segment) {
             parts.push((segment, services.to_vec()));
+        }
+    }
+
+    /// Forgets what stood in segments that are gone.
+    pub(crate) fn forget_segments(&mut self, gone: &HashSet<i64>) {
+        if self.split.values().any(|split| split.parts.iter().any(|(segment, _)| gone.contains(segment))) {
+            let split = Arc::make_mut(&mut self.split);
+            split.values_mut().for_each(|split| split.parts.retain(|(segment, _)| !gone.contains(segment)));
+            let in_head: HashSet<TraceId> =
+                self.batches.iter().flat_map(|batch| batch.traces.iter().map(|trace| trace.id)).collect();
+            split.retain(|id, split| !split.parts.is_empty() || in_head.contains(id));
         }
     }
 

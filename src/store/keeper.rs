@@ -41,8 +41,8 @@ const CHECKPOINT_BYTES: u64 = 4 << 20;
 /// Size at which the writer itself starts it over.
 const RESTART_BYTES: u64 = 64 << 20;
 /// Free pages that are given back to the file system in one step, and how many may stay for reuse.
-const VACUUM_STEP: u32 = 512;
-const FREE_PAGES_KEPT: i64 = 4_096;
+pub(crate) const VACUUM_STEP: u32 = 512;
+pub(crate) const FREE_PAGES_KEPT: i64 = 4_096;
 /// How often retention looks.
 const RETAIN_EVERY: Duration = Duration::from_secs(5);
 /// Time for sealing when the workspace closes.
@@ -50,8 +50,6 @@ const CLOSE_WITHIN: Duration = Duration::from_millis(1_500);
 
 /// What the keeper is asked to do besides its rounds.
 pub(crate) enum Order {
-    /// Seal everything now.
-    Seal(SyncSender<Result<(), StoreError>>),
     /// Anything on the keeper's thread.
     Run(Box<dyn FnOnce(&mut Keeper) + Send>),
     /// Seal what fits in the time and end.
@@ -66,20 +64,23 @@ pub(crate) struct Keeper {
     pub(crate) shared: Arc<Shared>,
     pub(crate) jobs: SyncSender<Job>,
     pub(crate) checkpointer: rusqlite::Connection,
+    /// Number of the next Clear.
+    pub(crate) next_token: i64,
 }
 
 impl Keeper {
     pub(crate) fn new(shared: Arc<Shared>, jobs: SyncSender<Job>) -> Result<Self, StoreError> {
         let checkpointer = schema::open_checkpointer(Kind::Data, &shared.dir)?;
-        Ok(Self { shared, jobs, checkpointer })
+        Ok(Self { shared, jobs, checkpointer, next_token: 1 })
     }
 
     /// Works until told to stop.
     pub(crate) fn work(mut self, orders: &Receiver<Order>) {
+        // What a Clear of the last session has hidden can't be undone any more.
+        self.say(self.write(Writer::purge));
         let (mut checkpointed, mut retained) = (Instant::now(), Instant::now());
         loop {
             match orders.recv_timeout(TICK) {
-                Ok(Order::Seal(reply)) => drop(reply.send(self.seal_all(None))),
                 Ok(Order::Run(work)) => work(&mut self),
                 #[cfg(test)]
                 Ok(Order::Crash) => return,
@@ -98,6 +99,7 @@ impl Keeper {
             }
         }
         let until = Instant::now() + CLOSE_WITHIN;
+        self.say(self.write(Writer::purge));
         let unsealed: usize = self.shared.view().head.iter().map(|batch| batch.spans).sum();
         if unsealed >= WORTH_SEALING {
             self.say(self.seal_all(Some(until)));
@@ -266,9 +268,5 @@ impl Keeper {
             self.write(|writer| writer.restart_log())?;
         }
         Ok(())
-    }
-
-    fn retain(&mut self) -> Result<(), StoreError> {
-        self.write(|writer| writer.vacuum(VACUUM_STEP, FREE_PAGES_KEPT))
     }
 }

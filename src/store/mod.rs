@@ -13,6 +13,7 @@
 
 mod accounts;
 mod bytes;
+mod clear;
 mod control;
 mod dedupe;
 mod error;
@@ -23,6 +24,8 @@ mod listing;
 mod lock;
 mod raw;
 mod reading;
+mod retention;
+mod rewrite;
 #[doc(hidden)]
 pub mod samples;
 mod schema;
@@ -35,10 +38,11 @@ mod tests;
 mod writer;
 
 pub use accounts::AccountRow;
+pub use clear::{Clear, ClearToken};
 pub use error::{Busy, StoreError};
 pub use lock::Lock;
 
-use crate::model::{Door, Signal, SpanBatch, UnixNanos};
+use crate::model::{Door, Signal, SpanBatch, TraceId, UnixNanos};
 use crate::source::SpanSource;
 use accounts::{Change, Ledger};
 use control::Control;
@@ -218,6 +222,8 @@ impl Workspace {
         let row = journal::encode(&batch);
         let batch = Arc::new(batch);
         let head = HeadBatch::new(0, door, received, batch.clone());
+        // Here, where senders share the work, so that the first list after a burst finds them made.
+        head.summaries(&batch);
         let (reply, receipt) = oneshot::channel();
         self.0.send(Job::Spans(Box::new(SpansJob { head, batch, row, weight, reply })), weight)?;
         Ok(Receipt(receipt))
@@ -269,7 +275,7 @@ impl Workspace {
         let rest: u64 = ["data.sqlite", "control.sqlite", "control.sqlite-wal"].into_iter().map(size).sum();
         Usage {
             disk_bytes: rest + journal_bytes,
-            disk_limit: self.0.shared.options.disk_limit,
+            disk_limit: self.0.shared.retention().0,
             head_spans: shared::lock(&self.0.shared.head).spans() as u64,
             journal_bytes,
             write_problem: self.0.shared.problem(),
@@ -316,11 +322,34 @@ impl Workspace {
         &self.0.problems
     }
 
+    /// Clears everything or a service, undoable until the workspace is closed. Blocks while it works: call it on a worker.
+    pub fn clear(&self, what: Clear) -> Result<ClearToken, StoreError> {
+        self.0.ask_keeper(move |keeper| keeper.clear(&what))
+    }
+
+    /// Takes a Clear back.
+    pub fn undo_clear(&self, token: ClearToken) -> Result<(), StoreError> {
+        self.0.ask_keeper(move |keeper| keeper.undo(token))
+    }
+
+    /// Keeps a trace from retention, or lets it go again.
+    pub fn set_pinned(&self, trace: TraceId, pinned: bool) -> Result<(), StoreError> {
+        self.0.ask_keeper(move |keeper| keeper.pin(trace, pinned))
+    }
+
+    /// Sets size and age at which retention drops, from now on.
+    pub fn set_retention(&self, disk_limit: u64, max_age: Duration) {
+        *shared::lock(&self.0.shared.retention) = (disk_limit, max_age);
+    }
+
+    /// Drops what retention drops now instead of in its next round.
+    pub fn retain(&self) -> Result<(), StoreError> {
+        self.0.ask_keeper(Keeper::retain)
+    }
+
     /// Seals everything now and waits for it.
     pub fn seal(&self) -> Result<(), StoreError> {
-        let (reply, answer) = sync_channel(1);
-        self.0.orders.send(Order::Seal(reply)).map_err(|_| StoreError::Closed)?;
-        answer.recv().map_err(|_| StoreError::Closed)?
+        self.0.ask_keeper(|keeper| keeper.seal_all(None))
     }
 
     /// Drains, seals, puts the write-ahead log away. Later calls answer `Busy` or `Closed`.
@@ -330,6 +359,17 @@ impl Workspace {
 }
 
 impl Inner {
+    /// Runs `work` on the keeper's thread and waits for it.
+    fn ask_keeper<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Keeper) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (reply, answer) = sync_channel(1);
+        let order = Order::Run(Box::new(move |keeper| drop(reply.send(work(keeper)))));
+        self.orders.send(order).map_err(|_| StoreError::Closed)?;
+        answer.recv().map_err(|_| StoreError::Closed)?
+    }
+
     /// Turns data away while the disk is full, the queue is, or the workspace closes.
     fn admit(&self, weight: usize) -> Result<(), Busy> {
         if let Some(reason) = self.shared.paused() {

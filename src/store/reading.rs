@@ -179,6 +179,22 @@ impl Reading<'_> {
         segment::decode(head, &chunks, &directory.runs, number, rows, projection).ok_or_else(|| Self::damaged(segment, "block"))
     }
 
+    /// A whole block with the door of each span.
+    pub(crate) fn block_with_doors(
+        &self,
+        segment: &Segment,
+        head: &segment::Head,
+        directory: &Directory,
+        number: usize,
+    ) -> Result<(SpanBatch, Vec<u8>), Miss> {
+        let (projection, rows) = (Projection::whole(), head.rows(number));
+        let chunks = self.chunks(segment, head, number, &projection)?;
+        let doors = chunks.doors(rows.len());
+        segment::decode(head, &chunks, &directory.runs, number, rows, &projection)
+            .zip(doors)
+            .ok_or_else(|| Self::damaged(segment, "block"))
+    }
+
     /// Adds the spans of a trace in a segment; false when it has none.
     fn add_part(&self, segment: &Segment, id: TraceId, builder: &mut SpanBatchBuilder) -> Result<bool, Miss> {
         let directory = self.directory(segment)?;
@@ -229,7 +245,7 @@ impl Reading<'_> {
 }
 
 /// Sorted by start (ties as they came), a pending span left out where a finished one has the same id.
-fn in_order(batch: SpanBatch) -> SpanBatch {
+pub(crate) fn in_order(batch: SpanBatch) -> SpanBatch {
     use crate::model::batch::IN_FLIGHT;
     let finished: HashSet<SpanId> = if batch.spans.iter().any(|span| span.end == IN_FLIGHT) {
         batch.spans.iter().filter(|span| span.end != IN_FLIGHT).map(|span| span.span_id).collect()

@@ -100,19 +100,22 @@ pub(crate) fn insert(transaction: &Connection, segment: &Segment, sealed: &Seale
 
 /// Reads every segment that is not hidden, and the largest number in use.
 pub(crate) fn read_segments(connection: &Connection) -> Result<(Vec<Arc<Segment>>, i64), StoreError> {
+    let largest = connection.query_row("SELECT COALESCE(MAX(id), 0) FROM segment", [], |row| row.get(0));
+    let largest = largest.map_err(StoreError::sqlite("reading the segments"))?;
+    Ok((read_hidden(connection, 0)?, largest))
+}
+
+/// Reads the segments that a Clear has hidden; 0 for those that nobody has.
+pub(crate) fn read_hidden(connection: &Connection, token: i64) -> Result<Vec<Arc<Segment>>, StoreError> {
     let failed = || StoreError::sqlite("reading the segments");
-    let sql = "SELECT id, spans, traces, first_start, last_end, first_received, last_received, bytes, counts, filter, hidden
-        FROM segment ORDER BY id";
+    let sql = "SELECT id, spans, traces, first_start, last_end, first_received, last_received, bytes, counts, filter
+        FROM segment WHERE hidden = ?1 ORDER BY first_received, id";
     let mut statement = connection.prepare(sql).map_err(failed())?;
-    let mut rows = statement.query([]).map_err(failed())?;
-    let (mut segments, mut largest) = (Vec::new(), 0);
+    let mut rows = statement.query([token]).map_err(failed())?;
+    let mut segments = Vec::new();
     while let Some(row) = rows.next().map_err(failed())? {
         let number = |at: usize| row.get::<_, i64>(at).unwrap_or_default();
         let blob = |at: usize| row.get::<_, Vec<u8>>(at).unwrap_or_default();
-        largest = largest.max(number(0));
-        if number(10) != 0 {
-            continue;
-        }
         let mut segment = Segment {
             id: number(0),
             spans: number(1) as u64,
@@ -130,7 +133,7 @@ pub(crate) fn read_segments(connection: &Connection) -> Result<(Vec<Arc<Segment>
         }
         segments.push(Arc::new(segment));
     }
-    Ok((segments, largest))
+    Ok(segments)
 }
 
 /// Reads where split traces stand.

@@ -26,6 +26,8 @@ pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) head: Mutex<Head>,
     pub(crate) ledger: Mutex<Ledger>,
+    /// Size and age at which retention drops; settable while running.
+    pub(crate) retention: Mutex<(u64, Duration)>,
     /// Refusals that are not written down yet.
     pub(crate) rejected: Mutex<Changes>,
     /// Bytes of batches that wait for the writer.
@@ -45,9 +47,11 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Shared {
     pub(crate) fn new(dir: PathBuf, options: Options, ledger: Ledger) -> Self {
+        let retention = Mutex::new((options.disk_limit, options.max_age));
         Self {
             dir,
             options,
+            retention,
             head: Mutex::default(),
             ledger: Mutex::new(ledger),
             rejected: Mutex::default(),
@@ -58,6 +62,11 @@ impl Shared {
             readers: Mutex::default(),
             cache: Mutex::default(),
         }
+    }
+
+    /// Size and age at which retention drops.
+    pub(crate) fn retention(&self) -> (u64, Duration) {
+        *lock(&self.retention)
     }
 
     /// Everything stored, as of now.

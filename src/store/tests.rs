@@ -2,7 +2,7 @@
 
 use super::samples::{EPOCH, shop};
 use super::*;
-use crate::model::{Resource, Span, SpanId, TraceId};
+use crate::model::{Resource, Span, SpanId};
 use crate::source::{Field, MemorySource, Predicate, QueryControl, TimeRange, TraceRequest};
 use std::collections::HashSet;
 
@@ -270,4 +270,62 @@ fn other_content_under_the_same_ids_is_another_span() {
     };
     assert_eq!(append(&workspace, &[span("client"), span("server"), span("client")]), Appended { stored: 2, duplicate: 1 });
     assert_eq!(stored_spans(&workspace).len(), 2);
+}
+
+#[test]
+fn clear_hides_all_or_a_service_and_undo_brings_it_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let spans = shop(21, 60);
+    let workspace = open(dir.path());
+    append(&workspace, &spans);
+    let receipt = workspace.append_raw(Door::OtlpHttp, Signal::Logs, b"x", vec![("cart".into(), 2)], NOW).unwrap();
+    receipt.wait().unwrap();
+    let token = workspace.clear(Clear::All).unwrap();
+    assert_eq!(stored_spans(&workspace), []);
+    assert_eq!(assert_accounts(&workspace).evicted, spans.len() as u64 + 2);
+    workspace.undo_clear(token).unwrap();
+    assert_eq!(sorted(stored_spans(&workspace)), sorted(spans.clone()));
+    assert_eq!(assert_accounts(&workspace).evicted, 0);
+    let token = workspace.clear(Clear::Service("cart".into())).unwrap();
+    let others: Vec<Span> = spans.iter().filter(|span| span.service() != "cart").cloned().collect();
+    assert_eq!(sorted(stored_spans(&workspace)), sorted(others.clone()));
+    assert_eq!(assert_accounts(&workspace).evicted, (spans.len() - others.len()) as u64);
+    workspace.undo_clear(token).unwrap();
+    assert_eq!(sorted(stored_spans(&workspace)), sorted(spans.clone()));
+    let _token = workspace.clear(Clear::Service("cart".into())).unwrap();
+    workspace.close();
+    let workspace = open(dir.path());
+    assert_eq!(sorted(stored_spans(&workspace)), sorted(others));
+    assert_accounts(&workspace);
+}
+
+#[test]
+fn retention_drops_by_age_and_size_with_a_fair_share_and_leaves_pinned_traces() {
+    let workspace = Workspace::in_memory(Options { clock: || NOW, ..Options::default() }).unwrap();
+    let mut quiet = shop(22, 20);
+    quiet.iter_mut().for_each(|span| span.resource = Arc::new(Resource::service("quiet")));
+    let mut noisy = shop(23, 600);
+    noisy.iter_mut().for_each(|span| span.resource = Arc::new(Resource::service("noisy")));
+    append(&workspace, &quiet);
+    workspace.seal().unwrap();
+    for part in noisy.chunks(3_000) {
+        append(&workspace, part);
+        workspace.seal().unwrap();
+    }
+    let pinned = noisy[0].trace_id;
+    workspace.set_pinned(pinned, true).unwrap();
+    workspace.set_retention(300_000, Duration::from_secs(7_200));
+    workspace.retain().unwrap();
+    let kept = stored_spans(&workspace);
+    let of = |service: &str| kept.iter().filter(|span| span.service() == service).count();
+    assert_eq!(of("quiet"), quiet.len(), "one noisy service does not evict the rest");
+    assert!(of("noisy") < noisy.len(), "{}", of("noisy"));
+    assert!(kept.iter().any(|span| span.trace_id == pinned));
+    assert!(!kept.iter().any(|span| span.trace_id == noisy[40].trace_id), "the oldest go first");
+    let sum = assert_accounts(&workspace);
+    assert_eq!((sum.stored, sum.received), (kept.len() as u64, (noisy.len() + quiet.len()) as u64));
+    workspace.set_retention(u64::MAX, Duration::ZERO);
+    workspace.retain().unwrap();
+    let kept = stored_spans(&workspace);
+    assert!(kept.iter().all(|span| span.trace_id == pinned) && !kept.is_empty());
 }

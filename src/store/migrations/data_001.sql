@@ -15,6 +15,7 @@ CREATE TABLE raw (
     door     INTEGER NOT NULL,
     signal   INTEGER NOT NULL,
     received INTEGER NOT NULL,
+    hidden   INTEGER NOT NULL DEFAULT 0,
     services BLOB    NOT NULL,
     payload  BLOB    NOT NULL
 );

@@ -189,6 +189,11 @@ impl Directory {
         self.shares_of(at).iter().filter(|share| share.0 == service).map(|share| share.1).sum()
     }
 
+    /// The service that started a trace.
+    pub(crate) fn root_service(&self, at: usize) -> &SmolStr {
+        &self.texts[self.root_service[at] as usize]
+    }
+
     /// Services of a trace.
     pub(crate) fn services(&self, at: usize) -> Vec<SmolStr> {
         self.shares_of(at).iter().map(|share| self.texts[share.0 as usize].clone()).collect()

@@ -13,7 +13,7 @@ use super::filter::Filter;
 use super::tally::Tally;
 use super::{AttrColumn, Block, FIRST_ATTR, HEAD_VERSION, Sealed, field};
 use crate::model::batch::{AttrRow, IN_FLIGHT, ResourceRow, Run, ScopeRow, SpanBatch, SpanBatchBuilder, ValueKind};
-use crate::model::{SpanId, TraceId};
+use crate::model::{SpanId, TraceId, TraceSummary};
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -117,6 +117,38 @@ fn cut(runs: &[TraceRun]) -> Vec<Range<usize>> {
     blocks
 }
 
+/// By row: the row of its parent in the trace, if it is there; and the orphans of every trace.
+fn parents(batch: &SpanBatch, rows: &[u32], runs: &[TraceRun]) -> (Vec<u32>, Vec<u32>) {
+    let mut parents = vec![u32::MAX; rows.len()];
+    let mut orphans = Vec::with_capacity(runs.len());
+    let mut ids: Vec<(SpanId, u32)> = Vec::new();
+    for run in runs {
+        let range = run.first..run.first + run.len;
+        ids.clear();
+        ids.extend(range.clone().map(|at| (batch.spans[rows[at] as usize].span_id, at as u32)));
+        ids.sort_unstable();
+        let mut lost = 0;
+        for at in range {
+            let parent = batch.spans[rows[at] as usize].parent;
+            if !parent.is_valid() {
+                continue;
+            }
+            let place = ids.partition_point(|(id, _)| *id < parent);
+            match ids.get(place) {
+                Some((id, row)) if *id == parent => parents[at] = *row,
+                _ => lost += 1,
+            }
+        }
+        orphans.push(lost);
+    }
+    (parents, orphans)
+}
+
+/// Summaries of the traces of a batch whose rows are arranged already, as [`crate::model::trace::summarise`] makes them.
+pub(crate) fn summarise(batch: &SpanBatch, rows: &[u32], runs: &[TraceRun]) -> Vec<TraceSummary> {
+    directory::summarise(batch, rows, runs, &parents(batch, rows, runs).1)
+}
+
 /// Seals a batch; `doors` has one number a span of it.
 pub(crate) fn encode(batch: &SpanBatch, doors: &[u8]) -> Result<Sealed, StoreError> {
     let packer = Packer::new().map_err(|error| StoreError::Damaged(format!("zstd does not start: {error}")))?;
@@ -146,7 +178,7 @@ impl Encoder<'_> {
         let mut tally = Tally::new(self.batch, &resource_of.1);
         let shapes = self.gather();
         let plans = self.plan_texts();
-        let (parents, orphans) = self.parents();
+        let (parents, orphans) = parents(self.batch, &self.rows, &self.runs);
         let mut block_bytes = Vec::with_capacity(self.blocks.len());
         let mut zones = Vec::with_capacity(self.blocks.len());
         for number in 0..self.blocks.len() {
@@ -318,33 +350,6 @@ impl Encoder<'_> {
             event_name: self.plan(batch.events.iter().map(|event| event.name)),
             link_state: self.plan(batch.links.iter().map(|link| link.trace_state)),
         }
-    }
-
-    /// By row: the row of its parent in the trace, if it is there; and the orphans of every trace.
-    fn parents(&self) -> (Vec<u32>, Vec<u32>) {
-        let mut parents = vec![u32::MAX; self.rows.len()];
-        let mut orphans = Vec::with_capacity(self.runs.len());
-        let mut ids: Vec<(SpanId, u32)> = Vec::new();
-        for run in &self.runs {
-            let range = run.first..run.first + run.len;
-            ids.clear();
-            ids.extend(range.clone().map(|at| (self.batch.spans[self.rows[at] as usize].span_id, at as u32)));
-            ids.sort_unstable();
-            let mut lost = 0;
-            for at in range {
-                let parent = self.batch.spans[self.rows[at] as usize].parent;
-                if !parent.is_valid() {
-                    continue;
-                }
-                let place = ids.partition_point(|(id, _)| *id < parent);
-                match ids.get(place) {
-                    Some((id, row)) if *id == parent => parents[at] = *row,
-                    _ => lost += 1,
-                }
-            }
-            orphans.push(lost);
-        }
-        (parents, orphans)
     }
 
     #[allow(clippy::too_many_arguments)]

@@ -22,7 +22,7 @@ mod tests;
 
 pub(crate) use decode::{Chunks, Head, Projection, decode};
 pub(crate) use directory::Directory;
-pub(crate) use encode::{TraceRun, encode};
+pub(crate) use encode::{TraceRun, encode, summarise};
 pub(crate) use filter::{Filter, Mixed};
 pub(crate) use tally::{Buckets, Tallied};
 
