@@ -6,7 +6,7 @@
 
 use crate::model::batch::SpanRow;
 use crate::model::{SpanId, TraceId, UnixNanos};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// Spans in a generation: what a table of 2^20 places holds.
@@ -41,8 +41,8 @@ pub(crate) struct Seen {
     previous: Numbers,
     /// Receipt of the first span of `current` and of `previous`.
     since: (Option<UnixNanos>, Option<UnixNanos>),
-    /// Unfinished spans of the head with the hash they are known under.
-    pending: HashMap<(TraceId, SpanId), u64>,
+    /// Unfinished spans of the head.
+    pending: HashSet<(TraceId, SpanId)>,
 }
 
 /// The number that stands for a span.
@@ -84,7 +84,8 @@ impl Seen {
         self.since.1.or(self.since.0).is_some_and(|since| received > since)
     }
 
-    pub(crate) fn pending(&mut self) -> &mut HashMap<(TraceId, SpanId), u64> {
+    /// Unfinished spans of the head.
+    pub(crate) fn pending(&mut self) -> &mut HashSet<(TraceId, SpanId)> {
         &mut self.pending
     }
 }

@@ -229,6 +229,21 @@ impl Head {
         self.batches.push_front(Arc::new(batch));
     }
 
+    /// Puts a changed batch in the place of the one with the number, or takes that out.
+    pub(crate) fn replace(&mut self, (id, batch): (i64, Option<HeadBatch>)) {
+        let Some(at) = self.batches.iter().position(|known| known.id == id) else { return };
+        if self.batches[at].is_loaded() {
+            self.loaded_bytes = self.loaded_bytes.saturating_sub(self.batches[at].decoded_bytes);
+        }
+        match batch {
+            Some(batch) => {
+                self.loaded_bytes += batch.decoded_bytes;
+                self.batches[at] = Arc::new(batch);
+            }
+            None => drop(self.batches.remove(at)),
+        }
+    }
+
     /// Notes where the sealed spans of a trace stand.
     pub(crate) fn note_split(&mut self, id: TraceId, segment: i64, services: &[SmolStr]) {
         let parts = &mut Arc::make_mut(&mut self.split).entry(id).or_default().parts;

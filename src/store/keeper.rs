@@ -28,6 +28,8 @@ const MOST_ROWS: usize = 4_096;
 const QUIET_NS: i64 = 5_000_000_000;
 /// A batch this old is sealed, growing or not, in nanoseconds.
 const OVERDUE_NS: i64 = 60_000_000_000;
+/// A pending span waits this long for its end before it is sealed as it is, in nanoseconds.
+const PENDING_NS: i64 = 3_600_000_000_000;
 /// With so many spans waiting, traces are not given time to grow.
 const CROWDED: usize = 4 * SEGMENT_SPANS;
 /// Fewer spans than this stay in the journal at the end: replaying them is faster than a segment is worth.
@@ -205,7 +207,7 @@ impl Keeper {
         let mut carried: HashMap<u8, Carried> = HashMap::new();
         for batch in taken {
             let Some(spans) = self.shared.read(|connection| batch.load(connection))? else { return Ok(None) };
-            let unfinished = batch.pending && !everything;
+            let unfinished = batch.pending && !everything && newest.saturating_sub(batch.received.0) < PENDING_NS;
             let keeps = |trace: TraceId| !overdue(batch) && growing.contains(&trace);
             let (stay, go): (Vec<usize>, Vec<usize>) = (0..spans.len()).partition(|at| {
                 let span = &spans.spans[*at];

@@ -8,9 +8,6 @@
 //! The room owns the files' layout, durability, duplicates, retention and the accounts. It is called by `collector`
 //! (append), `engine` and everything above (read). It never interprets what telemetry means beyond that.
 
-// Sealing, which lands next, uses what nothing calls yet.
-#![allow(dead_code)]
-
 mod accounts;
 mod bytes;
 mod clear;
@@ -35,6 +32,7 @@ mod shared;
 mod source;
 #[cfg(test)]
 mod tests;
+mod twins;
 mod writer;
 
 pub use accounts::AccountRow;
@@ -194,7 +192,14 @@ impl Workspace {
         }
         let ledger = Ledger::read(&connection)?;
         let shared = Arc::new(Shared::new(dir.to_owned(), options, ledger));
-        let mut writer = Writer { connection, shared: shared.clone(), seen: Seen::default(), next_row: 1, next_segment: 1 };
+        let mut writer = Writer {
+            connection,
+            shared: shared.clone(),
+            seen: Seen::default(),
+            next_row: 1,
+            next_segment: 1,
+            sealed: twins::Sealed::new(),
+        };
         let problems = writer.replay()?;
         for problem in &problems {
             tracing::error!("{problem}");
@@ -257,6 +262,11 @@ impl Workspace {
     /// Everything stored, as a source to read from.
     pub fn spans(&self) -> Arc<dyn SpanSource> {
         Arc::new(source::WorkspaceSource::new(self.0.shared.clone()))
+    }
+
+    /// Shows `visit` every kept payload of metrics or logs (OTLP protobuf) in the order it came, with door and receipt.
+    pub fn each_raw(&self, signal: Signal, visit: &mut dyn FnMut(Door, UnixNanos, &[u8])) -> Result<(), StoreError> {
+        self.0.shared.read(|connection| raw::each(connection, signal, visit))
     }
 
     /// Received, stored and lost, by door, service and signal.

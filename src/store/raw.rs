@@ -5,7 +5,7 @@ use super::bytes::{In, Out};
 use super::error::StoreError;
 use super::shared::lock;
 use super::writer::Writer;
-use crate::model::{Door, Signal};
+use crate::model::{Door, Signal, UnixNanos};
 use rusqlite::{Connection, params};
 use smol_str::SmolStr;
 
@@ -15,7 +15,7 @@ pub(crate) fn encode(payload: &[u8]) -> Vec<u8> {
 }
 
 /// Unpacks it. `None` for a damaged row.
-pub(crate) fn decode(row: &[u8]) -> Option<Vec<u8>> {
+fn decode(row: &[u8]) -> Option<Vec<u8>> {
     lz4_flex::block::decompress_size_prepended(row).ok()
 }
 
@@ -53,6 +53,26 @@ fn counts(connection: &Connection, condition: &str, value: i64, sign: i64) -> Re
         }
     }
     Ok(changes)
+}
+
+/// Shows `visit` every kept payload of a signal in the order it came, with its door and receipt.
+pub(crate) fn each(
+    connection: &Connection,
+    signal: Signal,
+    visit: &mut dyn FnMut(Door, UnixNanos, &[u8]),
+) -> Result<(), StoreError> {
+    let failed = || StoreError::sqlite("reading metrics and logs");
+    let sql = "SELECT id, door, received, payload FROM raw WHERE signal = ?1 AND hidden = 0 ORDER BY id";
+    let mut statement = connection.prepare_cached(sql).map_err(failed())?;
+    let mut rows = statement.query([signal as u8]).map_err(failed())?;
+    while let Some(row) = rows.next().map_err(failed())? {
+        let number = |at: usize| row.get::<_, i64>(at).unwrap_or_default();
+        let door = Door::ALL.get(number(1).max(0) as usize).copied().unwrap_or(Door::Import);
+        let packed = row.get_ref(3).ok().and_then(|payload| payload.as_blob().ok()).unwrap_or_default();
+        let payload = decode(packed).ok_or_else(|| StoreError::Damaged(format!("row {} of raw", number(0))))?;
+        visit(door, UnixNanos(number(2)), &payload);
+    }
+    Ok(())
 }
 
 /// What a Clear has hidden.

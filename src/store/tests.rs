@@ -254,6 +254,9 @@ fn settings_and_raw_signals_survive() {
     workspace.close();
     let workspace = open(dir.path());
     assert_eq!(workspace.setting("theme").as_deref(), Some("\"dark\""));
+    let mut payloads = Vec::new();
+    workspace.each_raw(Signal::Metrics, &mut |door, _, payload| payloads.push((door, payload.to_vec()))).unwrap();
+    assert_eq!(payloads, [(Door::OtlpHttp, b"payload".to_vec())]);
     assert_eq!(assert_accounts(&workspace).stored, 5);
 }
 
@@ -328,4 +331,55 @@ fn retention_drops_by_age_and_size_with_a_fair_share_and_leaves_pinned_traces() 
     workspace.retain().unwrap();
     let kept = stored_spans(&workspace);
     assert!(kept.iter().all(|span| span.trace_id == pinned) && !kept.is_empty());
+}
+
+#[test]
+fn a_retry_is_a_duplicate_even_when_the_first_copy_is_sealed_and_the_program_was_restarted() {
+    let dir = tempfile::tempdir().unwrap();
+    let spans = shop(31, 30);
+    let workspace = open(dir.path());
+    append(&workspace, &spans);
+    workspace.seal().unwrap();
+    assert_eq!(append(&workspace, &spans[..50]), Appended { stored: 0, duplicate: 50 });
+    workspace.close();
+    let workspace = open(dir.path());
+    assert_eq!(append(&workspace, &spans[50..150]), Appended { stored: 0, duplicate: 100 });
+    let changed: Vec<Span> = spans[..5].iter().map(|span| Span { name: "other".into(), ..span.clone() }).collect();
+    assert_eq!(append(&workspace, &changed), Appended { stored: 5, duplicate: 0 });
+    assert_eq!(stored_spans(&workspace).len(), spans.len() + 5);
+    let sum = assert_accounts(&workspace);
+    assert_eq!((sum.stored, sum.duplicate), (spans.len() as u64 + 5, 150));
+    let day_after = UnixNanos(NOW.0 + 86_400_000_000_000);
+    let late = workspace.append_spans(Door::OtlpGrpc, SpanBatch::from_spans(&spans[200..201]), day_after).unwrap();
+    assert_eq!(late.wait().unwrap().stored, 1, "after the horizon of retries it counts as new");
+}
+
+#[test]
+fn a_finished_span_replaces_its_pending_form_and_not_the_other_way_round() {
+    let dir = tempfile::tempdir().unwrap();
+    let span = |id: u64, end: Option<i64>| Span {
+        trace_id: TraceId([5; 16]),
+        span_id: SpanId::from(id),
+        name: "job".into(),
+        start: UnixNanos(EPOCH),
+        end: end.map(|end| UnixNanos(EPOCH + end)),
+        resource: Arc::new(Resource::service("worker")),
+        ..Span::default()
+    };
+    let workspace = open(dir.path());
+    append(&workspace, &[span(1, None), span(2, None)]);
+    let trace = || workspace.spans().trace(TraceId([5; 16]), &QueryControl::default()).unwrap().unwrap();
+    assert_eq!(trace().spans.iter().filter(|span| span.end().is_none()).count(), 2);
+    assert_eq!(append(&workspace, &[span(1, Some(70))]), Appended { stored: 1, duplicate: 0 });
+    assert_eq!(trace().len(), 2);
+    assert_eq!(append(&workspace, &[span(1, None)]), Appended { stored: 0, duplicate: 1 });
+    let sum = assert_accounts(&workspace);
+    assert_eq!((sum.received, sum.stored, sum.duplicate), (4, 2, 2));
+    crash(workspace);
+    let workspace = open(dir.path());
+    assert_eq!(stored_spans(&workspace).len(), 2);
+    assert_eq!(append(&workspace, &[span(2, Some(90))]), Appended { stored: 1, duplicate: 0 });
+    assert_eq!(stored_spans(&workspace).iter().filter(|span| span.end.is_none()).count(), 0);
+    let sum = assert_accounts(&workspace);
+    assert_eq!((sum.received, sum.stored, sum.duplicate), (5, 2, 3));
 }

@@ -15,8 +15,9 @@ use super::head::{HeadBatch, View, by_service};
 use super::journal;
 use super::reading::Reading;
 use super::shared::{Shared, lock};
+use super::twins::{self, Replaced};
 use crate::model::batch::IN_FLIGHT;
-use crate::model::{Door, Signal, SpanBatch, SpanBatchBuilder, TraceId, UnixNanos};
+use crate::model::{Door, Signal, SpanBatch, SpanBatchBuilder, SpanId, TraceId, UnixNanos};
 use crate::source::QueryControl;
 use rusqlite::{Connection, TransactionBehavior, params};
 use smol_str::SmolStr;
@@ -83,6 +84,8 @@ pub(crate) struct Writer {
     pub(crate) seen: Seen,
     pub(crate) next_row: i64,
     pub(crate) next_segment: i64,
+    /// Sealed spans of traces that got spans again.
+    pub(crate) sealed: twins::Sealed,
 }
 
 /// Writes a journal row; the caller holds the transaction.
@@ -101,6 +104,10 @@ struct Admitted {
     prints: Vec<u64>,
     appended: Appended,
     duplicates: Vec<(SmolStr, u64)>,
+    /// Where the sealed spans of its traces stand.
+    late: Vec<(TraceId, i64, Vec<SmolStr>)>,
+    /// Pending spans that its spans replace.
+    replaces: HashSet<(TraceId, SpanId)>,
 }
 
 impl Writer {
@@ -152,12 +159,16 @@ impl Writer {
         }
         let weight: usize = spans.iter().map(|job| job.weight).chain(raws.iter().map(|job| job.weight)).sum();
         let mut admitted: Vec<Admitted> = spans.into_iter().map(|job| self.admit(job)).collect();
-        let result = self.write(&mut admitted, &raws, &refused);
+        let replaces = admitted.iter().flat_map(|one| one.replaces.iter().copied()).collect();
+        let result = self.without_pending(&replaces).and_then(|replaced| {
+            self.write(&mut admitted, &raws, &refused, &replaced)?;
+            Ok(replaced)
+        });
         self.shared.waiting.fetch_sub(weight, Ordering::AcqRel);
         match result {
-            Ok(()) => {
+            Ok(replaced) => {
                 self.shared.set_problem(None);
-                self.publish(admitted, raws, refused);
+                self.publish(admitted, raws, refused, replaced);
             }
             Err(error) => {
                 self.shared.set_problem(Some(error.to_string()));
@@ -183,6 +194,12 @@ impl Writer {
                 prints.push(print);
             }
         }
+        let late = self.late(&job.head);
+        if !late.is_empty() {
+            let places: Vec<(TraceId, i64)> = late.iter().map(|(trace, segment, _)| (*trace, *segment)).collect();
+            self.mark_sealed_twins(&job, &places, &mut fresh);
+        }
+        let replaces = self.pending_twins(&job, &mut fresh);
         let stored = fresh.iter().filter(|fresh| **fresh).count();
         let duplicate = fresh.len() - stored;
         let mut duplicates = Vec::new();
@@ -198,15 +215,25 @@ impl Writer {
             job.head = HeadBatch::new(0, job.head.door, received, kept.clone());
             job.batch = kept;
         }
-        Admitted { job, prints, appended: Appended { stored: stored as u64, duplicate: duplicate as u64 }, duplicates }
+        let appended = Appended { stored: stored as u64, duplicate: duplicate as u64 };
+        Admitted { job, prints, appended, duplicates, late, replaces }
     }
 
-    fn write(&mut self, admitted: &mut [Admitted], raws: &[RawJob], refused: &Changes) -> Result<(), StoreError> {
+    fn write(
+        &mut self,
+        admitted: &mut [Admitted],
+        raws: &[RawJob],
+        refused: &Changes,
+        replaced: &[Replaced],
+    ) -> Result<(), StoreError> {
         let failed = || StoreError::sqlite("writing the journal");
         let mut next_row = self.next_row;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed())?;
         {
             let mut changes = refused.clone();
+            for batch in replaced {
+                batch.write(&transaction, &mut changes)?;
+            }
             for one in admitted.iter_mut() {
                 let job = &mut one.job;
                 for (service, count) in &one.duplicates {
@@ -257,11 +284,10 @@ impl Writer {
         late
     }
 
-    fn publish(&mut self, admitted: Vec<Admitted>, raws: Vec<RawJob>, refused: Changes) {
+    fn publish(&mut self, admitted: Vec<Admitted>, raws: Vec<RawJob>, refused: Changes, replaced: Vec<Replaced>) {
         let mut changes = refused;
         let mut replies = Vec::with_capacity(admitted.len() + raws.len());
         let budget = self.shared.options.head_bytes;
-        let late: Vec<_> = admitted.iter().flat_map(|one| self.late(&one.job.head)).collect();
         {
             let shared = self.shared.clone();
             let mut head = lock(&shared.head);
@@ -273,13 +299,17 @@ impl Writer {
                 for (service, count) in one.duplicates {
                     changes.add((batch.door, service, Signal::Traces), Change::duplicate(count));
                 }
-                self.note_pending(&batch, &spans);
+                self.note_pending(&one.replaces, &batch, &spans);
                 if batch.spans > 0 {
                     head.push(batch, budget);
                 }
                 replies.push((reply, one.appended));
+                one.late.iter().for_each(|(trace, segment, services)| head.note_split(*trace, *segment, services));
             }
-            late.iter().for_each(|(trace, segment, services)| head.note_split(*trace, *segment, services));
+            for batch in replaced {
+                batch.note(&mut changes);
+                head.replace(batch.into_head());
+            }
         }
         for job in raws {
             let stored = job.services.iter().map(|(_, count)| count).sum();
@@ -293,11 +323,14 @@ impl Writer {
         replies.into_iter().for_each(|(reply, appended)| drop(reply.send(Ok(appended))));
     }
 
-    fn note_pending(&mut self, head: &HeadBatch, batch: &SpanBatch) {
+    /// Keeps in mind which spans of the head are pending.
+    fn note_pending(&mut self, replaces: &HashSet<(TraceId, SpanId)>, head: &HeadBatch, batch: &SpanBatch) {
+        if !replaces.is_empty() {
+            self.seen.pending().retain(|ids| !replaces.contains(ids));
+        }
         if head.pending {
             let unfinished = batch.spans.iter().filter(|span| span.end == IN_FLIGHT);
-            let entries = unfinished.map(|span| ((span.trace_id, span.span_id), span.content_hash));
-            self.seen.pending().extend(entries);
+            self.seen.pending().extend(unfinished.map(|span| (span.trace_id, span.span_id)));
         }
     }
 
@@ -333,7 +366,7 @@ impl Writer {
                 for span in &batch.spans {
                     self.seen.insert(fingerprint(span), received);
                     if span.end == IN_FLIGHT {
-                        self.seen.pending().insert((span.trace_id, span.span_id), span.content_hash);
+                        self.seen.pending().insert((span.trace_id, span.span_id));
                     }
                 }
                 let entry = HeadBatch::new(id, door, received, batch);
