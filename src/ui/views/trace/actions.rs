@@ -59,6 +59,12 @@ pub(super) fn show(view: &mut TraceView, ui: &mut Ui, ctx: &mut ViewContext<'_>)
         if menu::item(ui, "Text tree for an issue or a prompt", None, false) {
             copy_outline(open, ctx);
         }
+        menu::separator(ui);
+        for (command, text) in super::export::FORMATS {
+            if menu::item(ui, text, None, false) {
+                open.export.start(command, &open.loaded, ctx.engine);
+            }
+        }
     });
     let pinned = ctx.engine.pinned().contains(&id);
     let name = if pinned { "Unpin: retention may drop it" } else { "Pin: retention keeps it" };

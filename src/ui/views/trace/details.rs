@@ -14,6 +14,9 @@ use crate::ui::widgets::{self, CodeLine, Part, Tab, code_block, icon_button, lin
 use egui::{Align, Frame, Layout, Margin, ScrollArea, Sense, Stroke, Ui, vec2};
 use std::collections::HashSet;
 
+/// Events or links that are listed at first.
+const LISTED: usize = 100;
+
 /// Which part is shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) enum Shown {
@@ -35,6 +38,8 @@ pub(super) struct Details {
     /// Notices that were dismissed.
     pub(super) dismissed: HashSet<&'static str>,
     pub(super) operation_rows: OperationRows,
+    /// Events or links that are listed.
+    listed: usize,
     raw: Option<(u32, u64, Vec<CodeLine>)>,
 }
 
@@ -47,6 +52,7 @@ impl Default for Details {
             attributes: AttributesState::default(),
             dismissed: HashSet::new(),
             operation_rows: OperationRows::default(),
+            listed: LISTED,
             raw: None,
         }
     }
@@ -90,7 +96,7 @@ pub(super) fn show(open: &mut Open, ui: &mut Ui, ctx: &mut ViewContext<'_>) {
     ScrollArea::vertical().id_salt(salt).auto_shrink(false).show(ui, |ui| match open.details.shown {
         Shown::Attributes => attributes::show(open, ui, ctx, span),
         Shown::Events => events(open, ui, ctx, span),
-        Shown::Links => links(ui, ctx, span),
+        Shown::Links => links(open, ui, ctx, span),
         Shown::Raw => raw(open, ui, ctx, span, node),
     });
 }
@@ -224,6 +230,18 @@ fn dropped(ui: &mut Ui, theme: &Theme, count: u32, what: &str) {
     }
 }
 
+/// Lists can be long, and every row costs: the rest comes at a click.
+fn more(listed: &mut usize, ui: &mut Ui, theme: &Theme, of: usize) {
+    if of > *listed {
+        Frame::new().inner_margin(Margin::symmetric(12, 8)).show(ui, |ui| {
+            ui.label(small(format!("first {} of {}", units::count(*listed as u64), units::count(of as u64)), theme.text_faint));
+            if link(ui, "Show more", Face::Small).clicked() {
+                *listed += LISTED;
+            }
+        });
+    }
+}
+
 fn nothing(ui: &mut Ui, theme: &Theme, text: &str) {
     Frame::new().inner_margin(Margin::same(space::PANEL as i8)).show(ui, |ui| ui.label(small(text, theme.text_faint)));
 }
@@ -234,7 +252,8 @@ fn events(open: &mut Open, ui: &mut Ui, ctx: &mut ViewContext<'_>, span: SpanRef
         nothing(ui, theme, "No events");
     }
     let last = span.end();
-    for (at, event) in span.events().enumerate() {
+    let most = open.details.listed;
+    for (at, event) in span.events().enumerate().take(most) {
         let outside = event.time() < span.start() || last.is_some_and(|last| event.time() > last);
         let exception = event.name() == "exception" || event.attrs().get("exception.type").is_some();
         Frame::new().inner_margin(Margin { left: 12, right: 12, top: 8, bottom: 0 }).show(ui, |ui| {
@@ -264,6 +283,7 @@ fn events(open: &mut Open, ui: &mut Ui, ctx: &mut ViewContext<'_>, span: SpanRef
         let line = ui.available_rect_before_wrap();
         theme::paint_hairline(ui, line.left_top(), line.right_top());
     }
+    more(&mut open.details.listed, ui, theme, span.events().len());
     dropped(ui, theme, span.row.dropped_events, "events were");
 }
 
@@ -310,12 +330,12 @@ fn exception(ui: &mut Ui, ctx: &mut ViewContext<'_>, event: crate::model::EventR
     });
 }
 
-fn links(ui: &mut Ui, ctx: &mut ViewContext<'_>, span: SpanRef<'_>) {
+fn links(open: &mut Open, ui: &mut Ui, ctx: &mut ViewContext<'_>, span: SpanRef<'_>) {
     let theme = ctx.theme;
     if span.links().len() == 0 {
         nothing(ui, theme, "No links");
     }
-    for found in span.links() {
+    for found in span.links().take(open.details.listed) {
         Frame::new().inner_margin(Margin { left: 12, right: 12, top: 8, bottom: 4 }).show(ui, |ui| {
             let inside = found.row.trace_id == span.trace_id();
             ui.horizontal(|ui| {
@@ -339,6 +359,7 @@ fn links(ui: &mut Ui, ctx: &mut ViewContext<'_>, span: SpanRef<'_>) {
             dropped(ui, theme, found.row.dropped_attributes, "attributes of this link were");
         });
     }
+    more(&mut open.details.listed, ui, theme, span.links().len());
     dropped(ui, theme, span.row.dropped_links, "links were");
 }
 

@@ -7,6 +7,7 @@
 mod actions;
 mod attributes;
 mod details;
+mod export;
 mod flame;
 mod header;
 mod load;
@@ -38,6 +39,12 @@ use std::time::Instant;
 
 /// A growing trace is read again at most this often, seconds.
 const READ_EVERY_S: f64 = 0.25;
+/// A trace that only waits for its spans to end is read again at most this often, seconds.
+const FLIGHT_EVERY_S: f64 = 1.0;
+/// A trace of more spans than [`LARGE`] is read again at most this often, seconds.
+const LARGE_EVERY_S: f64 = 5.0;
+/// See [`LARGE_EVERY_S`].
+const LARGE: u32 = 50_000;
 /// Below this width the details lie over the content, points of the window.
 const NARROW: f32 = 1_100.0;
 
@@ -139,7 +146,13 @@ impl TraceView {
         let flying =
             self.open.as_ref().is_some_and(|open| open.loaded.figures.in_flight > 0) && recent(self.open.as_ref(), ctx.now);
         if (revision.is_some() && revision != self.read_revision) || flying {
-            let wait = READ_EVERY_S - (time - self.read_at);
+            let large = self.open.as_ref().is_some_and(|open| open.loaded.tree.spans() > LARGE);
+            let every = match (large, revision != self.read_revision) {
+                (true, _) => LARGE_EVERY_S,
+                (false, true) => READ_EVERY_S,
+                (false, false) => FLIGHT_EVERY_S,
+            };
+            let wait = every - (time - self.read_at);
             if wait <= 0.0 {
                 self.ask(ctx, time);
             } else {

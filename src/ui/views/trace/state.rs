@@ -52,6 +52,7 @@ pub(super) struct Open {
     pub(super) waterfall: WaterfallState,
     pub(super) table: TableState,
     pub(super) details: Details,
+    pub(super) export: super::export::Export,
     /// Groups of repeats that were opened, by parent.
     pub(super) opened_groups: HashSet<u32>,
     /// Counts layouts and colourings, so that cached meshes know when they are old.
@@ -85,6 +86,7 @@ impl Open {
             waterfall: WaterfallState::default(),
             table: TableState::default(),
             details: Details::default(),
+            export: super::export::Export::default(),
             opened_groups: HashSet::new(),
             revision: 0,
         };
@@ -157,6 +159,7 @@ impl Open {
         if let Some(Ok(sums)) = finished(&mut self.summing) {
             self.sums = Some(sums);
         }
+        self.export.poll(ctx);
         let fingerprint = self.loaded.fingerprint;
         let Some(shape) = self.current_shape() else { return };
         if self.find_text.trim().is_empty() {
@@ -262,9 +265,20 @@ impl Open {
 
     /// Place of the selection among the spans that were found, from 1; 0 when it is none of them.
     pub(super) fn find_position(&self) -> usize {
-        let found = self.current_find();
-        let at = found.zip(self.selection).and_then(|(found, node)| found.nodes.iter().position(|other| *other == node));
-        at.map_or(0, |at| at + 1)
+        let found = self.current_find().zip(self.selection);
+        found.and_then(|(found, node)| self.place_in(&found.nodes, node)).map_or(0, |at| at + 1)
+    }
+
+    /// True for a span that was found.
+    pub(super) fn is_found(&self, node: u32) -> bool {
+        self.current_find().is_some_and(|found| self.place_in(&found.nodes, node).is_some())
+    }
+
+    /// Place of a node among nodes by start.
+    fn place_in(&self, nodes: &[u32], node: u32) -> Option<usize> {
+        let tree = &self.loaded.tree;
+        let key = |node: u32| (tree.start(node), node);
+        nodes.binary_search_by_key(&key(node), |other| key(*other)).ok()
     }
 
     /// Goes to the next or previous match.
@@ -325,7 +339,11 @@ impl Open {
             | Command::FocusSearch
             | Command::ToggleDetails
             | Command::CopyTraceId
-            | Command::CopyTextTree => true,
+            | Command::CopyTextTree
+            | Command::ExportOtlp
+            | Command::ExportJaeger
+            | Command::ExportZipkin
+            | Command::ExportChrome => true,
             _ => false,
         }
     }
@@ -397,6 +415,9 @@ impl Open {
             Command::CopyTraceId => super::actions::copy_trace_id(self, ctx),
             Command::CopySpan => super::actions::copy_span(self, ctx),
             Command::CopyTextTree => super::actions::copy_outline(self, ctx),
+            Command::ExportOtlp | Command::ExportJaeger | Command::ExportZipkin | Command::ExportChrome => {
+                self.export.start(command, &self.loaded, ctx.engine);
+            }
             _ => {}
         }
     }

@@ -149,7 +149,7 @@ fn keys(open: &mut Open, ui: &Ui, ctx: &ViewContext<'_>, shape: &Shape, in_view:
     let pressed = |key| ui.input_mut(|input| input.consume_key(Modifiers::NONE, key));
     let (up, down, left, right) =
         (pressed(Key::ArrowUp), pressed(Key::ArrowDown), pressed(Key::ArrowLeft), pressed(Key::ArrowRight));
-    let Some(node) = open.selection else { return };
+    let Some(node) = open.selection.filter(|_| up || down || left || right) else { return };
     let at = open.visible(node).and_then(|node| position(shape, node));
     let beside = |by: isize| at.and_then(|at| at.checked_add_signed(by)).and_then(|at| shape.rows.get(at)).copied();
     let folded = open.collapsed.contains(&node);
@@ -254,8 +254,7 @@ fn row(
     inner.galley(pos2(x, middle - galley.size().y / 2.0), galley, strong);
     inner.text(pos2(name_end + 8.0, middle), Align2::LEFT_CENTER, service, Face::Small.font(), theme.text_faint);
     bar(open, ui, ctx, node, Rect::from_min_max(pos2(split, rect.top()), rect.max), palette, &length);
-    let inside = open.current_find().is_some_and(|found| !found.nodes.is_empty());
-    if inside && open.current_find().is_some_and(|found| found.nodes.len() < 50_000 && found.nodes.contains(&node)) {
+    if open.is_found(node) {
         let mark = Rect::from_min_size(rect.min, vec2(2.0, rect.height()));
         ui.painter().rect_filled(mark, 0.0, theme.accent);
     }
