@@ -14,5 +14,6 @@ mod fuzz_smoke;
 mod real_clients;
 mod support;
 mod trace_context;
+mod tracing_commands;
 #[cfg(feature = "window")]
 mod window;

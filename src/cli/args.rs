@@ -108,6 +108,14 @@ pub enum Command {
     Wait(WaitArguments),
     /// Run the sample shop: services that call each other and send traces, logs and metrics
     Demo(super::demo::DemoArgs),
+    /// Run a command as a span; what it starts joins the trace through the environment
+    #[command(after_help = "The exit code is the command's.\n\nExample:\n  belvedere exec -- make test")]
+    Exec(super::exec::ExecArguments),
+    /// Explain trace context headers: curl -v output, a HAR entry, a log line
+    #[command(
+        after_help = "Exit code 0 when there is a context and no rule is broken, else 1.\n\nExample:\n  curl -sv http://localhost:8080 2>&1 | belvedere headers"
+    )]
+    Headers(super::headers::HeadersArguments),
 }
 
 /// `belvedere serve`.

@@ -6,7 +6,9 @@
 
 mod args;
 pub mod demo;
+mod exec;
 mod export;
+mod headers;
 mod import;
 mod insight;
 mod print;
@@ -58,6 +60,8 @@ pub fn run() -> ExitCode {
         Some(Command::Analyze(analyze)) => insight::analyze(common, analyze),
         Some(Command::Diff(diff)) => insight::diff(common, diff),
         Some(Command::Wait(wait)) => wait::run(common, wait),
+        Some(Command::Exec(exec)) => exec::run(exec),
+        Some(Command::Headers(headers)) => headers::run(common, headers),
         Some(Command::Demo(demo)) => demo::run(demo, common.json).map_err(|error| Failure::new(error.to_string())),
     };
     match ended {

@@ -70,7 +70,7 @@ async fn stock(sku: &str, step: &mut Step, span: &mut Span) -> Answer {
 async fn reserve(step: &mut Step, span: &mut Span) -> Answer {
     step.query(&BEGIN).await;
     step.query(&LOCK).await;
-    let failure = step.dice.chance(0.03).then(|| {
+    let failure = step.dice.chance(0.08).then(|| {
         let kind = "psycopg.errors.DeadlockDetected";
         ("40P01", Exception { kind, message: "deadlock detected".into(), stacktrace: DEADLOCK })
     });

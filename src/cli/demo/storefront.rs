@@ -128,7 +128,7 @@ pub(super) async fn recommendation(route: &str, inbound: &Inbound, step: &mut St
     let mut rank = step.begin("rank candidates", SpanKind::Internal);
     rank.set("shop.model.version", "2026-03").set("shop.model.warm", warm);
     step.pause(4.0).await;
-    if step.dice.chance(0.03) {
+    if step.dice.chance(0.05) {
         let exception = Exception { kind: "IndexError", message: "list index out of range".into(), stacktrace: INDEX_ERROR };
         exception.record(&mut rank);
         span.status(StatusCode::Error, "ranking failed");
