@@ -6,7 +6,7 @@
 //! other references are links. Times are microseconds. Ids of 64 bits are padded; ids like `A` are numbers when they are
 //! hexadecimal and hashed when they are not ([`super::ids`]). Warnings are kept as the attribute `jaeger.warnings`.
 
-use super::assemble::Head;
+use super::assemble::{Assembler, Head};
 use super::fault::OpenError;
 use super::format::Format;
 use super::ids;
@@ -85,71 +85,71 @@ struct TraceRecord<'a> {
     processes: Entries<'a, ProcessRecord<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
-struct ProcessRecord<'a> {
+pub(super) struct ProcessRecord<'a> {
     #[serde(borrow, default)]
-    service_name: Json<'a>,
+    pub(super) service_name: Json<'a>,
     #[serde(borrow, default)]
-    tags: List<TagRecord<'a>>,
+    pub(super) tags: List<TagRecord<'a>>,
 }
 
-#[derive(Deserialize)]
-struct TagRecord<'a> {
+#[derive(Deserialize, Default)]
+pub(super) struct TagRecord<'a> {
     #[serde(borrow, default)]
-    key: Json<'a>,
+    pub(super) key: Json<'a>,
     #[serde(borrow, default, rename = "type")]
-    kind: Json<'a>,
+    pub(super) kind: Json<'a>,
     #[serde(borrow, default)]
-    value: Json<'a>,
+    pub(super) value: Json<'a>,
 }
 
-#[derive(Deserialize)]
-struct LogRecord<'a> {
+#[derive(Deserialize, Default)]
+pub(super) struct LogRecord<'a> {
     #[serde(borrow, default)]
-    timestamp: Json<'a>,
+    pub(super) timestamp: Json<'a>,
     #[serde(borrow, default)]
-    fields: List<TagRecord<'a>>,
+    pub(super) fields: List<TagRecord<'a>>,
 }
 
-#[derive(Deserialize)]
-struct ReferenceRecord<'a> {
+#[derive(Deserialize, Default)]
+pub(super) struct ReferenceRecord<'a> {
     #[serde(borrow, default, rename = "refType")]
-    kind: Json<'a>,
+    pub(super) kind: Json<'a>,
     #[serde(borrow, default, rename = "traceID")]
-    trace_id: Json<'a>,
+    pub(super) trace_id: Json<'a>,
     #[serde(borrow, default, rename = "spanID")]
-    span_id: Json<'a>,
+    pub(super) span_id: Json<'a>,
 }
 
-#[derive(Deserialize)]
-struct SpanRecord<'a> {
+#[derive(Deserialize, Default)]
+pub(super) struct SpanRecord<'a> {
     #[serde(borrow, default, rename = "traceID")]
-    trace_id: Json<'a>,
+    pub(super) trace_id: Json<'a>,
     #[serde(borrow, default, rename = "spanID")]
-    span_id: Json<'a>,
+    pub(super) span_id: Json<'a>,
     #[serde(borrow, default, rename = "parentSpanID")]
-    parent_id: Json<'a>,
+    pub(super) parent_id: Json<'a>,
     #[serde(borrow, default)]
-    flags: Json<'a>,
+    pub(super) flags: Json<'a>,
     #[serde(borrow, default, rename = "operationName")]
-    name: Json<'a>,
+    pub(super) name: Json<'a>,
     #[serde(borrow, default)]
-    references: List<ReferenceRecord<'a>>,
+    pub(super) references: List<ReferenceRecord<'a>>,
     #[serde(borrow, default, rename = "startTime")]
-    start: Json<'a>,
+    pub(super) start: Json<'a>,
     #[serde(borrow, default)]
-    duration: Json<'a>,
+    pub(super) duration: Json<'a>,
     #[serde(borrow, default)]
-    tags: List<TagRecord<'a>>,
+    pub(super) tags: List<TagRecord<'a>>,
     #[serde(borrow, default)]
-    logs: List<LogRecord<'a>>,
+    pub(super) logs: List<LogRecord<'a>>,
     #[serde(borrow, default, rename = "processID")]
-    process_id: Json<'a>,
+    pub(super) process_id: Json<'a>,
     #[serde(borrow, default)]
-    process: Option<ProcessRecord<'a>>,
+    pub(super) process: Option<ProcessRecord<'a>>,
     #[serde(borrow, default)]
-    warnings: Json<'a>,
+    pub(super) warnings: Json<'a>,
 }
 
 /// Reads Jaeger JSON.
@@ -174,14 +174,14 @@ fn read_trace<'a>(reading: &mut Reading<'a, '_>, index: usize, trace: TraceRecor
     for (at, raw) in trace.spans.0.into_iter().enumerate() {
         let path = || format!("data[{index}].spans[{at}]");
         let Some(span) = reading.record::<SpanRecord<'a>>(raw, path)? else { continue };
-        if let Err(reason) = read_span(reading, &trace.trace_id, &processes, &span) {
+        if let Err(reason) = lay(&mut reading.out, &trace.trace_id, &processes, &span) {
             reading.reject(raw.get(), path(), reason)?;
         }
     }
     Ok(())
 }
 
-fn resource_of(process: &ProcessRecord<'_>) -> Attributes {
+pub(super) fn resource_of(process: &ProcessRecord<'_>) -> Attributes {
     let mut attributes = Attributes::default();
     if let Some(name) = process.service_name.text().filter(|name| !name.is_empty()) {
         attributes.push("service.name", name);
@@ -250,8 +250,9 @@ struct Said<'a> {
     in_flight: bool,
 }
 
-fn read_span(
-    reading: &mut Reading<'_, '_>,
+/// Lays one span down, or says why it is none.
+pub(super) fn lay(
+    out: &mut Assembler,
     trace_id: &Json<'_>,
     processes: &HashMap<Cow<'_, str>, u32>,
     span: &SpanRecord<'_>,
@@ -260,28 +261,28 @@ fn read_span(
     let trace_id = ids::any_trace(trace_id).ok_or("the span has no traceID")?;
     let span_id = span.span_id.text().and_then(ids::any_span).ok_or("the span has no spanID")?;
     let start = span.start.micros().ok_or("the span has no startTime in microseconds")?;
-    let said = read_tags(reading, span);
+    let said = read_tags(out, span);
     for log in &span.logs.0 {
         let event = log.fields.0.iter().find(|field| field.key.text() == Some("event"));
         let name = event.and_then(|field| field.value.text()).unwrap_or_default();
-        reading.out.event(log.timestamp.micros().unwrap_or(start), name);
+        out.event(log.timestamp.micros().unwrap_or(start), name);
         for field in log.fields.0.iter().filter(|field| field.key.text() != Some("event") || field.value.text().is_none()) {
             let key = field.key.text().unwrap_or_default();
             match field.typed() {
                 Typed::Json(json) if key == DROPPED[0] => {
                     let count = json.uint().and_then(|count| u32::try_from(count).ok());
-                    reading.out.event_dropped(count.unwrap_or_default());
+                    out.event_dropped(count.unwrap_or_default());
                 }
-                Typed::Json(json) => reading.out.event_attr(key, &json),
-                Typed::Value(value) => reading.out.event_value(key, &value),
+                Typed::Json(json) => out.event_attr(key, &json),
+                Typed::Value(value) => out.event_value(key, &value),
             }
         }
     }
-    let parent = read_references(reading, span, trace_id);
+    let parent = read_references(out, span, trace_id);
     let resource = match (&span.process, span.process_id.text().and_then(|id| processes.get(id))) {
-        (Some(process), _) => reading.out.resource(&resource_of(process)),
+        (Some(process), _) => out.resource(&resource_of(process)),
         (None, Some(number)) => *number,
-        (None, None) => reading.out.service(""),
+        (None, None) => out.service(""),
     };
     let failed_http = said.http_status >= if said.kind == SpanKind::Client { 400 } else { 500 };
     let status = match said.status {
@@ -291,8 +292,8 @@ fn read_span(
         None => StatusCode::Unset,
     };
     let end = span.duration.micros().filter(|_| !said.in_flight).map(|length| start.saturating_add(length));
-    let scope = reading.out.scope(said.scope[0], said.scope[1]);
-    reading.out.span(&Head {
+    let scope = out.scope(said.scope[0], said.scope[1]);
+    out.span(&Head {
         trace_id,
         span_id,
         parent,
@@ -316,7 +317,7 @@ fn read_span(
 pub(crate) const DROPPED: [&str; 3] =
     ["otel.dropped_attributes_count", "otel.dropped_events_count", "otel.dropped_links_count"];
 
-fn read_tags<'s>(reading: &mut Reading<'_, '_>, span: &'s SpanRecord<'_>) -> Said<'s> {
+fn read_tags<'s>(out: &mut Assembler, span: &'s SpanRecord<'_>) -> Said<'s> {
     let mut said = Said::default();
     for tag in &span.tags.0 {
         let key = tag.key.text().unwrap_or_default();
@@ -376,8 +377,8 @@ fn read_tags<'s>(reading: &mut Reading<'_, '_>, span: &'s SpanRecord<'_>) -> Sai
             }
         }
         match tag.typed() {
-            Typed::Json(json) => reading.out.attr(key, &json),
-            Typed::Value(value) => reading.out.value(key, &value),
+            Typed::Json(json) => out.attr(key, &json),
+            Typed::Value(value) => out.value(key, &value),
         }
     }
     let warned = match &span.warnings {
@@ -385,7 +386,7 @@ fn read_tags<'s>(reading: &mut Reading<'_, '_>, span: &'s SpanRecord<'_>) -> Sai
         other => other.is_some(),
     };
     if warned {
-        reading.out.attr(WARNINGS, &span.warnings);
+        out.attr(WARNINGS, &span.warnings);
     }
     said
 }
@@ -397,7 +398,7 @@ pub(crate) fn status_word(word: &str) -> Option<StatusCode> {
 }
 
 /// Lays the links down and answers the parent.
-fn read_references(reading: &mut Reading<'_, '_>, span: &SpanRecord<'_>, trace_id: TraceId) -> Option<SpanId> {
+fn read_references(out: &mut Assembler, span: &SpanRecord<'_>, trace_id: TraceId) -> Option<SpanId> {
     let known = |reference: &ReferenceRecord<'_>| {
         let trace = reference.trace_id.text().and_then(ids::any_trace).unwrap_or(trace_id);
         reference.span_id.text().and_then(ids::any_span).map(|span| (trace, span))
@@ -416,9 +417,9 @@ fn read_references(reading: &mut Reading<'_, '_>, span: &SpanRecord<'_>, trace_i
     };
     for (at, reference) in references.iter().enumerate() {
         if let (Some((trace, span)), true) = (known(reference), Some(at) != chosen) {
-            reading.out.link(trace, span, "", 0, 0);
+            out.link(trace, span, "", 0, 0);
             if !follows(reference) {
-                reading.out.link_value(REF_TYPE, &Value::from("child_of"));
+                out.link_value(REF_TYPE, &Value::from("child_of"));
             }
         }
     }

@@ -11,6 +11,7 @@ pub mod export;
 pub mod fault;
 pub mod format;
 pub mod jaeger;
+pub mod jaeger_thrift;
 pub mod open;
 pub mod otlp;
 pub mod redact;

@@ -331,3 +331,6 @@ fn lay_links(out: &mut Assembler, list: &Json<'_>, halves: &HighHalves) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

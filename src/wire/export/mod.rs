@@ -9,7 +9,7 @@ pub use chrome::chrome;
 pub use jaeger::{jaeger, jaeger_list};
 pub use zipkin::zipkin;
 
-use crate::model::{Trace, ValueRef};
+use crate::model::{Trace, Value, ValueRef};
 use serde::Serialize;
 
 /// The trace as OTLP JSON. Nothing is lost but spans' being in flight, which OTLP writes as an end of zero.
@@ -34,10 +34,19 @@ fn push_record(out: &mut String, record: &impl Serialize) {
 fn as_text(value: ValueRef<'_>) -> String {
     match value {
         ValueRef::Str(text) => text.to_owned(),
-        ValueRef::Bytes(_) | ValueRef::Nested(_) => match super::json::to_json(&value.to_value()) {
+        other => as_text_of(&other.to_value()),
+    }
+}
+
+fn as_text_of(value: &Value) -> String {
+    match value {
+        Value::Bytes(_) | Value::Array(_) | Value::Map(_) => match super::json::to_json(value) {
             serde_json::Value::String(text) => text,
             other => other.to_string(),
         },
         other => other.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests;
