@@ -157,7 +157,7 @@ fn map_values(attributes: &mut Attributes, change: &dyn Fn(&Value) -> Value) {
 /// A value through JSON: what JSON has no form for becomes text.
 fn through_json(value: &Value) -> Value {
     match value {
-        Value::Bytes(_) => Value::from(super::as_text_of(value)),
+        Value::Bytes(_) => Value::from(as_text_of(value)),
         Value::Double(number) if !number.is_finite() => Value::from(number.to_string()),
         Value::Array(items) => Value::Array(items.iter().map(through_json).collect()),
         Value::Map(entries) => Value::Map(entries.iter().map(|(key, value)| (key.clone(), through_json(value))).collect()),
@@ -167,7 +167,7 @@ fn through_json(value: &Value) -> Value {
 
 /// A value as a Zipkin tag.
 fn as_tag(value: &Value) -> Value {
-    Value::from(super::as_text_of(value))
+    Value::from(as_text_of(value))
 }
 
 /// A value as a Jaeger tag: plain ones keep their type.
@@ -264,4 +264,35 @@ fn halves_of_a_zipkin_span_go_back_under_their_id() {
     assert_eq!((field(1, "parentId"), field(2, "parentId")), ("0000000000000001".into(), "0000000000000002".into()));
     assert_eq!(records[1]["shared"], serde_json::Value::Bool(true));
     assert_eq!(open::read(written.as_bytes(), "").unwrap().batch.to_spans(), first.batch.to_spans());
+}
+
+/// `sample-data/` holds one trace in four forms; with `BELVEDERE_WRITE_SAMPLES=1` the three others are written anew.
+#[test]
+fn the_sample_files_tell_the_same_trace_in_four_forms() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-data");
+    let file = |name: &str| std::fs::read(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let original = open::read(&file("slow-checkout.otlp.json"), "").unwrap();
+    let trace = Trace::new(original.batch.span(0).trace_id(), Arc::new(original.batch));
+    let forms: [(&str, fn(&Trace) -> String, Format); 3] = [
+        ("slow-checkout.jaeger.json", jaeger, Format::Jaeger),
+        ("slow-checkout.zipkin.json", zipkin, Format::ZipkinV2),
+        ("slow-checkout.chrome.json", chrome, Format::Chrome),
+    ];
+    for (name, write, format) in forms {
+        if std::env::var_os("BELVEDERE_WRITE_SAMPLES").is_some() {
+            std::fs::write(folder.join(name), write(&trace)).unwrap();
+        }
+        assert_eq!(String::from_utf8(file(name)).unwrap(), write(&trace), "{name} is what the export writes");
+        let opened = open::read(&file(name), "").unwrap();
+        assert_eq!((opened.format, opened.batch.len(), opened.rejected), (format, trace.len(), 0));
+        let tree = |batch: &SpanBatch| -> BTreeMap<SpanId, (Option<SpanId>, String, String, bool, UnixNanos)> {
+            let of = |span: crate::model::SpanRef<'_>| {
+                (span.parent(), span.name().to_owned(), span.service().to_owned(), span.is_error(), span.start())
+            };
+            batch.iter().map(|span| (span.span_id(), of(span))).collect()
+        };
+        assert_eq!(tree(&opened.batch), tree(&trace.spans), "{name}");
+    }
+    let two = open::read(&file("two-checkouts.otlp.jsonl"), "").unwrap();
+    assert_eq!((two.format, two.batch.len()), (Format::OtlpJsonLines, 22 + trace.len()));
 }
