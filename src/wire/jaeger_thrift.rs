@@ -470,8 +470,7 @@ mod tests {
             (sent.trace_id, sent.span_id, sent.start, sent.end),
             (posted.trace_id, posted.span_id, posted.start, posted.end)
         );
-        let message =
-            hex(&format!("80010001{}{}{}{}", "00000009656d69744261746368", "00000000", "0c0001", format!("{BINARY}00")));
+        let message = hex(&format!("8001000100000009656d69744261746368000000000c0001{BINARY}00"));
         assert_eq!(decode_datagram(&message).unwrap().batch.to_spans(), [posted]);
     }
 

@@ -273,7 +273,8 @@ fn the_sample_files_tell_the_same_trace_in_four_forms() {
     let file = |name: &str| std::fs::read(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
     let original = open::read(&file("slow-checkout.otlp.json"), "").unwrap();
     let trace = Trace::new(original.batch.span(0).trace_id(), Arc::new(original.batch));
-    let forms: [(&str, fn(&Trace) -> String, Format); 3] = [
+    type Write = fn(&Trace) -> String;
+    let forms: [(&str, Write, Format); 3] = [
         ("slow-checkout.jaeger.json", jaeger, Format::Jaeger),
         ("slow-checkout.zipkin.json", zipkin, Format::ZipkinV2),
         ("slow-checkout.chrome.json", chrome, Format::Chrome),
