@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 /// Mutations of each entry's seeds; all entries together take seconds in a debug build.
-const MUTATIONS: u32 = 10_000;
+const MUTATIONS: u32 = 5_000;
 
 /// Larger inputs are left to libFuzzer.
 const LARGEST: usize = 16 << 10;
