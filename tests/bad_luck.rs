@@ -249,7 +249,7 @@ fn other_machines_need_the_token_and_are_not_let_in_unasked() {
     let serve = Serve::try_start(&workspace, &["--otlp-http", &door, "--allow-remote"]).unwrap();
     let token = wait_until(Duration::from_secs(5), || serve.said().split("Bearer ").nth(1)?.lines().next().map(str::to_owned));
     let token = token.unwrap_or_else(|| panic!("no token: {}", serve.said()));
-    let body = crate::support::json_request("afar", 3, 2);
+    let body = json_request("afar", 3, 2);
     let send = |headers: &[(&str, &str)]| {
         crate::support::request(serve.door("otlp-http"), "POST", "/v1/traces", headers, &body).unwrap().status
     };
