@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 /// Payloads above this are decoded off the runtime's workers, in bytes. Below it decoding takes under three milliseconds,
 /// and handing it over costs more than it gives.
-const OFF_WORKER: usize = 1 << 20;
+pub(super) const OFF_WORKER: usize = 1 << 20;
 /// Bytes of a partial success's message.
 const LONGEST_MESSAGE: usize = 4096;
 /// What a client is told to wait when writing failed.
@@ -71,7 +71,7 @@ pub(super) async fn ingest(
     Ok(handed.accepted)
 }
 
-fn unwritten(error: StoreError) -> Problem {
+pub(super) fn unwritten(error: StoreError) -> Problem {
     Problem::busy(format!("not stored: {error}"), RETRY_WRITE)
 }
 
@@ -131,7 +131,7 @@ fn malformed(error: DecodeError, form: Form, body: &[u8]) -> Problem {
     Problem::malformed(format!("{error}{hint}"))
 }
 
-fn busy(busy: crate::store::Busy) -> Problem {
+pub(super) fn busy(busy: crate::store::Busy) -> Problem {
     Problem::busy(busy.to_string(), busy.retry_after)
 }
 

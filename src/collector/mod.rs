@@ -22,6 +22,7 @@ mod sink;
 mod status;
 #[cfg(test)]
 mod tests;
+mod zipkin;
 
 pub use callers::WrongCaller;
 pub use door::{DoorState, DoorStatus};

@@ -3,10 +3,10 @@
 use super::body::{self, Encoding, Reservation};
 use super::ingest::{Accepted, Form, ingest};
 use super::status::Problem;
-use super::{Shared, gate, grpc};
+use super::{Shared, gate, grpc, zipkin};
 use crate::model::{Door, Signal};
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, EXPECT, RETRY_AFTER};
+use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, EXPECT, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use std::convert::Infallible;
@@ -59,7 +59,11 @@ pub(super) async fn answer(
         Ok(origin) => origin,
         Err(problem) => {
             shared.counters.refused(door, problem.reason);
-            return Ok(if is_grpc { grpc::refuse(&problem) } else { refuse(form, &problem) });
+            return Ok(match door {
+                Door::Zipkin => zipkin::refuse(&problem),
+                _ if is_grpc => grpc::refuse(&problem),
+                _ => refuse(form, &problem),
+            });
         }
     };
     let mut response = if request.method() == Method::OPTIONS {
@@ -72,6 +76,8 @@ pub(super) async fn answer(
     } else if let Some(handler) = shared.handler(door) {
         let (head, body) = handler.answer(request).await.into_parts();
         Response::from_parts(head, Reply { data: Some(body), trailers: None })
+    } else if door == Door::Zipkin {
+        zipkin::answer(&shared, request).await
     } else if is_grpc {
         grpc::answer(&shared, door, request).await
     } else {
@@ -126,12 +132,7 @@ async fn export(
     request: Request<Incoming>,
 ) -> Result<(Form, Accepted), Problem> {
     let (head, mut incoming) = request.into_parts();
-    let encoding = match head.headers.get(CONTENT_ENCODING) {
-        None => Encoding::Identity,
-        Some(name) => Encoding::from_name(&String::from_utf8_lossy(name.as_bytes())).ok_or_else(|| {
-            Problem::unsupported(format!("Content-Encoding {name:?} is not known: use {}", Encoding::ACCEPTED))
-        })?,
-    };
+    let encoding = zipkin::encoding(&head.headers)?;
     let limit = shared.limits.request_bytes;
     let mut reservation = Reservation::new(shared);
     let read = body::read(shared, &mut incoming, limit, &mut reservation, |_| Ok(())).await;
@@ -184,7 +185,7 @@ fn answer_form(headers: &HeaderMap) -> Form {
     }
 }
 
-fn plain(status: StatusCode, media: Option<HeaderValue>, data: Bytes) -> Response<Reply> {
+pub(super) fn plain(status: StatusCode, media: Option<HeaderValue>, data: Bytes) -> Response<Reply> {
     let mut response = Response::new(Reply { data: (!data.is_empty()).then_some(data), trailers: None });
     *response.status_mut() = status;
     if let Some(media) = media {

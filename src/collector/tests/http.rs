@@ -155,7 +155,7 @@ async fn refused_spans_and_warnings_are_a_partial_success() {
     let answer = send_http1(address, post("/v1/traces", &[AS_PROTOBUF], body)).await;
     let text = answer.text();
     assert_eq!(answer.status, StatusCode::OK);
-    for part in ["without service.name", "ahead of this clock", "end before they start"] {
+    for part in ["without service.name", "ahead of this clock", "end before the start"] {
         assert!(text.contains(part), "{text}");
     }
     assert_eq!(house.account("unknown_service", Signal::Traces).stored, 1);

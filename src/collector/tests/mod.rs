@@ -4,6 +4,7 @@ mod abuse;
 mod doors;
 mod grpc;
 mod http;
+mod zipkin;
 
 use super::{Collector, CollectorConfig, DoorState, Limits, Sink, start};
 use crate::model::{Door, Resource, Signal, Span, SpanBatch, SpanId, TraceId, UnixNanos};

@@ -123,15 +123,16 @@ impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::MissingServiceName { spans: count } => {
-                write!(f, "{} without service.name, kept as unknown_service: set OTEL_SERVICE_NAME", spans(*count))
+                write!(f, "{} without service.name, kept as unknown_service; set OTEL_SERVICE_NAME", spans(*count))
             }
             Self::ClockFar { service, spans: count, offset } => {
-                let (hours, side) = (offset.as_secs_f64() / 3600.0, if offset.0 < 0 { "behind" } else { "ahead of" });
-                let hours = hours.abs();
-                write!(f, "{} of {service} are {hours:.1} h {side} this clock: check the sender's clock", spans(*count))
+                let (hours, side) = (offset.as_secs_f64().abs() / 3600.0, if offset.0 < 0 { "behind" } else { "ahead of" });
+                let count = spans(*count);
+                write!(f, "{service}: times {hours:.1} h {side} this clock ({count}); check the sender's clock")
             }
             Self::EndBeforeStart { service, spans: count, name } => {
-                write!(f, "{} of {service} end before they start, first \"{name}\": use a monotonic clock", spans(*count))
+                let count = spans(*count);
+                write!(f, "{service}: {count} with the end before the start, first \"{name}\"; use a monotonic clock")
             }
             Self::InvalidUtf8 { texts } => write!(f, "{texts} texts are not UTF-8; the bad bytes were replaced"),
         }

@@ -127,19 +127,19 @@ fn oddities_are_kept_and_told() {
     assert_eq!(decode(Some("a"), 90 * hour, 99 * hour, 99 * hour + 9), "", "a long job is not a wrong clock");
     assert_eq!(
         decode(None, 99 * hour, 99 * hour, 99 * hour),
-        "1 span without service.name, kept as unknown_service: set OTEL_SERVICE_NAME"
+        "1 span without service.name, kept as unknown_service; set OTEL_SERVICE_NAME"
     );
     assert_eq!(
         decode(Some("a"), 102 * hour, 102 * hour, 99 * hour),
-        "1 span of a are 3.0 h ahead of this clock: check the sender's clock"
+        "a: times 3.0 h ahead of this clock (1 span); check the sender's clock"
     );
     assert_eq!(
         decode(Some("a"), 90 * hour, 90 * hour, 99 * hour),
-        "1 span of a are 9.0 h behind this clock: check the sender's clock"
+        "a: times 9.0 h behind this clock (1 span); check the sender's clock"
     );
     assert_eq!(
         decode(Some("a"), 99 * hour + 5, 99 * hour, 99 * hour),
-        "1 span of a end before they start, first \"op\": use a monotonic clock"
+        "a: 1 span with the end before the start, first \"op\"; use a monotonic clock"
     );
 }
 
