@@ -62,10 +62,18 @@ impl Screen {
         wait_until(APPEAR, || search(program)).flatten()
     }
 
-    /// Types a key into the focused window.
+    /// Presses a key in the focused window, at a person's pace: `k`, `ctrl+k`.
     pub fn key(&self, window: &str, key: &str) {
-        let typed = self.command("xdotool").args(["windowfocus", "--sync", window, "key", "--clearmodifiers", key]).status();
-        assert!(typed.is_ok_and(|status| status.success()), "xdotool types {key}");
+        let (held, key) = key.split_once('+').map_or((None, key), |(held, key)| (Some(held), key));
+        let xdotool = |arguments: &[&str]| {
+            let done = self.command("xdotool").args(arguments).status();
+            assert!(done.is_ok_and(|status| status.success()), "xdotool {arguments:?}");
+            std::thread::sleep(Duration::from_millis(100));
+        };
+        xdotool(&["windowfocus", window]);
+        held.inspect(|held| xdotool(&["keydown", held]));
+        xdotool(&["key", key]);
+        held.inspect(|held| xdotool(&["keyup", held]));
     }
 
     /// The number of different colours in the window, which is also written to `picture`.
