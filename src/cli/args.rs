@@ -58,6 +58,9 @@ pub struct DoorArguments {
     /// Belvedere's and Jaeger's query API, metrics, health [default: 127.0.0.1:4319 and [::1]:4319]
     #[arg(long, value_name = "ADDR", value_parser = DoorAddress::parse)]
     pub api: Vec<DoorAddress>,
+    /// Zipkin, version 2 and version 1 JSON [default: off; `9411` is its usual port]
+    #[arg(long, value_name = "ADDR", value_parser = DoorAddress::parse)]
+    pub zipkin: Vec<DoorAddress>,
     /// Receive OTLP from containers too, on the bridge's gateway address
     #[arg(long)]
     pub containers: bool,
@@ -270,13 +273,13 @@ pub fn loopback(port: u16) -> Vec<SocketAddr> {
 }
 
 impl DoorArguments {
-    /// Addresses of every door that works, defaults filled in. `over` holds options that were given after the subcommand
+    /// Addresses of every door that is wanted, defaults filled in. `over` holds options that were given after the subcommand
     /// and wins door by door.
     pub fn addresses(&self, over: Option<&Self>) -> Vec<(Door, Vec<SocketAddr>)> {
-        let chosen = |pick: fn(&Self) -> &Vec<DoorAddress>, port: u16| -> Vec<SocketAddr> {
+        let chosen = |pick: fn(&Self) -> &Vec<DoorAddress>, port: Option<u16>| -> Vec<SocketAddr> {
             let given = over.map(pick).filter(|given| !given.is_empty()).unwrap_or(pick(self));
             if given.is_empty() {
-                return loopback(port);
+                return port.map(loopback).unwrap_or_default();
             }
             let mut addresses = Vec::new();
             for address in given {
@@ -288,11 +291,17 @@ impl DoorArguments {
             }
             addresses
         };
-        vec![
-            (Door::OtlpGrpc, chosen(|doors| &doors.otlp_grpc, 4317)),
-            (Door::OtlpHttp, chosen(|doors| &doors.otlp_http, 4318)),
-            (Door::Api, chosen(|doors| &doors.api, 4319)),
-        ]
+        let mut doors = vec![
+            (Door::OtlpGrpc, chosen(|doors| &doors.otlp_grpc, Some(4317))),
+            (Door::OtlpHttp, chosen(|doors| &doors.otlp_http, Some(4318))),
+            (Door::Api, chosen(|doors| &doors.api, Some(4319))),
+        ];
+        // A door that nobody asked for is not there, instead of there and closed.
+        let zipkin = chosen(|doors| &doors.zipkin, None);
+        if !zipkin.is_empty() {
+            doors.push((Door::Zipkin, zipkin));
+        }
+        doors
     }
 }
 
@@ -351,6 +360,8 @@ mod tests {
         assert_eq!(of(&given, Door::OtlpGrpc), ["127.0.0.1:0"]);
         assert!(of(&given, Door::OtlpHttp).is_empty());
         assert_eq!(of(&given, Door::Api), ["127.0.0.1:14319", "[::1]:14319"]);
+        assert!(defaults.iter().all(|(door, _)| *door != Door::Zipkin), "a door that is off by default is not there");
+        assert_eq!(of(&serve("belvedere serve --zipkin 9411"), Door::Zipkin), ["127.0.0.1:9411", "[::1]:9411"]);
         let before = serve("belvedere --otlp-grpc [::1]:5000 --api 1 serve --api 2 --api 127.0.0.1:3");
         assert_eq!(of(&before, Door::OtlpGrpc), ["[::1]:5000"]);
         assert_eq!(of(&before, Door::Api), ["127.0.0.1:2", "[::1]:2", "127.0.0.1:3"]);
