@@ -49,8 +49,9 @@ pub(super) struct Answer {
     pub(super) total: u64,
     /// Hidden by rules, among those that were looked at.
     pub(super) hidden: u64,
-    /// The longest, for the bars.
-    pub(super) longest_ns: i64,
+    /// What a full bar stands for: 95 of 100 listed traces are at most this long, so that one that hung does not flatten
+    /// the rest.
+    pub(super) full_bar_ns: i64,
 }
 
 /// See the module comment.
@@ -115,8 +116,14 @@ pub(super) fn answer(
         .filter(|trace| !Engine::is_hidden(&question.rules, trace))
         .collect();
     let hidden = (before - traces.len()) as u64;
-    let longest_ns = traces.iter().map(|trace| trace.duration.0).max().unwrap_or(1).max(1);
-    Ok(Answer { traces, total: found.total.saturating_sub(hidden), hidden, longest_ns })
+    let full_bar_ns = full_bar(&traces);
+    Ok(Answer { traces, total: found.total.saturating_sub(hidden), hidden, full_bar_ns })
+}
+
+fn full_bar(traces: &[TraceSummary]) -> i64 {
+    let mut lengths: Vec<i64> = traces.iter().map(|trace| trace.duration.0).collect();
+    let at = (lengths.len() * 95 / 100).min(lengths.len().saturating_sub(1));
+    if lengths.is_empty() { 1 } else { (*lengths.select_nth_unstable(at).1).max(1) }
 }
 
 impl List {
@@ -324,6 +331,16 @@ mod tests {
         assert_eq!(list.shown.as_ref().unwrap().traces.len(), 1);
         settle(&mut list, &engine, "name = \"GET /9\"", false, &clock);
         assert!(list.shown.as_ref().unwrap().traces.is_empty());
+    }
+
+    #[test]
+    fn one_trace_that_hung_does_not_flatten_the_bars() {
+        let length = |ns: i64| TraceSummary { duration: crate::model::DurationNs(ns), ..TraceSummary::default() };
+        let mut traces: Vec<TraceSummary> = (0..99).map(|at| length(100 + at)).collect();
+        traces.push(length(1_000_000));
+        assert_eq!(full_bar(&traces), 195);
+        assert_eq!(full_bar(&traces[..1]), 100);
+        assert_eq!(full_bar(&[]), 1);
     }
 
     #[test]

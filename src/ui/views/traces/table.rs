@@ -289,10 +289,15 @@ fn cell(
         Column::Duration => {
             let given = ctx.services.of(&trace.root_service);
             let series = theme.series[usize::from(given.index)];
-            let share = trace.duration.0 as f32 / shown.longest_ns.max(1) as f32;
+            let share = trace.duration.0 as f32 / shown.full_bar_ns.max(1) as f32;
             let bar =
                 Rect::from_min_size(pos2(place.left(), middle - 5.0), vec2((112.0 * share.clamp(0.0, 1.0)).max(1.0), 10.0));
             painter.rect_filled(bar, 0.0, series.fill.gamma_multiply(0.85));
+            if share > 1.0 {
+                // Longer than a full bar: broken near its end.
+                let gap = Rect::from_min_size(pos2(bar.right() - 10.0, bar.top()), vec2(3.0, bar.height()));
+                painter.rect_filled(gap, 0.0, if lit { theme.selection } else { theme.surface });
+            }
             text(place.left() + 118.0, Align2::LEFT_CENTER, length.to_owned(), Face::Small, colour(theme.text));
         }
         Column::Spans => {
