@@ -1,7 +1,7 @@
 //! Jaeger JSON. Lost: nanoseconds below a microsecond, nested values (they become JSON texts), schema URLs, attributes of
 //! scopes and links, the trace state of links, W3C flags beyond "sampled", the difference between kinds unset and absent.
 
-use super::super::jaeger::{DROPPED, IN_FLIGHT, REF_TYPE};
+use super::super::jaeger::{DROPPED, IN_FLIGHT, NOT_ENDED, REF_TYPE};
 use super::{as_text, push_record};
 use crate::model::batch::ResourceRef;
 use crate::model::{AttrsRef, SpanKind, SpanRef, StatusCode, Trace, TraceId, ValueRef};
@@ -219,7 +219,7 @@ fn span_out<'a>(trace_id: &'a str, span: &SpanRef<'a>, process_id: String) -> Sp
         tags,
         logs: span.events().map(|event| log_out(&event)).collect(),
         process_id,
-        warnings: span.end().is_none().then_some(["the span has not ended"]),
+        warnings: span.end().is_none().then_some([NOT_ENDED]),
     }
 }
 
