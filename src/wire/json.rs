@@ -9,6 +9,9 @@ use smol_str::SmolStr;
 use std::borrow::Cow;
 use std::fmt;
 
+/// Nesting of attribute values, well within what OTLP's readers and the batch take; the parser's own limit is 128.
+const MAX_NESTED: usize = 32;
+
 /// Any JSON value, texts borrowed from the input where they have no escapes. Nesting is bounded by the parser.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(crate) enum Json<'a> {
@@ -114,8 +117,21 @@ impl Json<'_> {
         }
     }
 
-    /// As an attribute value.
+    /// As an attribute value. What is nested deeper than [`MAX_NESTED`] levels stands there as text.
     pub fn to_value(&self) -> Value {
+        self.value_at(0)
+    }
+
+    fn value_at(&self, depth: usize) -> Value {
+        let nested = |depth: usize| -> Value {
+            match self {
+                Self::List(items) => Value::Array(items.iter().map(|item| item.value_at(depth)).collect()),
+                Self::Map(entries) => {
+                    Value::Map(entries.iter().map(|(key, value)| (SmolStr::new(key), value.value_at(depth))).collect())
+                }
+                _ => Value::Empty,
+            }
+        };
         match self {
             Self::Null => Value::Empty,
             Self::Bool(value) => Value::Bool(*value),
@@ -124,10 +140,8 @@ impl Json<'_> {
             Self::Uint(value) => Value::Str(value.to_string().into()),
             Self::Float(value) => Value::Double(*value),
             Self::Text(text) => Value::Str(text.as_ref().into()),
-            Self::List(items) => Value::Array(items.iter().map(Json::to_value).collect()),
-            Self::Map(entries) => {
-                Value::Map(entries.iter().map(|(key, value)| (SmolStr::new(key), value.to_value())).collect())
-            }
+            Self::List(_) | Self::Map(_) if depth == MAX_NESTED => Value::from(nested(MAX_NESTED + 1).to_string()),
+            Self::List(_) | Self::Map(_) => nested(depth + 1),
         }
     }
 }
@@ -330,6 +344,22 @@ mod tests {
         let deep = "[".repeat(100_000);
         assert!(serde_json::from_str::<Json<'_>>(&deep).is_err());
         assert!(serde_json::from_str::<serde::de::IgnoredAny>(&deep).is_err());
+    }
+
+    #[test]
+    fn values_nested_absurdly_deep_become_text_and_can_be_stored() {
+        let text = format!("{}1{}", "{\"a\":[".repeat(50), "]}".repeat(50));
+        let value = read(&text).to_value();
+        let span = crate::model::Span {
+            trace_id: crate::model::TraceId([1; 16]),
+            span_id: 1.into(),
+            attributes: [("deep", value)].into_iter().collect(),
+            ..Default::default()
+        };
+        let batch = crate::model::SpanBatch::from_spans([&span]);
+        assert_eq!(batch.to_spans(), std::slice::from_ref(&span));
+        let stored = crate::wire::otlp::decode_traces(&crate::wire::otlp::encode_traces(&batch)).unwrap();
+        assert_eq!(stored.batch.to_spans()[0].attributes, span.attributes);
     }
 
     #[test]
