@@ -38,10 +38,10 @@ pub fn serve(arguments: &Arguments, serve: &ServeArguments) -> Result<u8, Failur
         Ok(engine) => engine,
         Err(error) => return Err(Failure::new(error.to_string())),
     };
-    let waiting = listen_for_events(&engine)?;
-    announce(&engine);
-    wait(&engine, &waiting);
-    engine.stop();
+    let main = MainThread::start(engine)?;
+    announce(&main.engine);
+    main.wait();
+    main.engine.stop();
     Ok(DONE)
 }
 
@@ -62,13 +62,14 @@ pub fn window(arguments: &Arguments) -> Result<u8, Failure> {
         Err(EngineError::Held { api: Some(api), .. }) => return join(api, &files),
         Err(error) => return Err(Failure::new(error.to_string())),
     };
-    let waiting = listen_for_events(&engine)?;
-    if show(&engine, files)? {
+    let main = MainThread::start(engine)?;
+    let ended = main.show(files);
+    if ended == Ok(true) {
         eprintln!("belvedere: the window is closed, collecting goes on. Start `belvedere` to show it again");
-        wait(&engine, &waiting);
+        main.wait();
     }
-    engine.stop();
-    Ok(DONE)
+    main.engine.stop();
+    ended.map(|_| DONE)
 }
 
 /// Asks the running Belvedere to show its window with these files.
@@ -154,26 +155,80 @@ fn say(line: &str) {
     super::print::line(line).ok();
 }
 
-fn listen_for_events(engine: &Engine) -> Result<Receiver<Event>, Failure> {
-    let (events, waiting) = sync_channel(WAITING);
-    let (stop, host) = (events.clone(), events);
-    let weak = engine.downgrade();
-    let listening = engine
-        .block_on(async move { Signals::listen().map(|signals| drop(tokio::spawn(stop_on_signal(signals, weak, stop)))) });
-    let failed = |error: &dyn std::fmt::Display| Failure::new(format!("signals cannot be waited for: {error}"));
-    listening.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
-    let weak = engine.downgrade();
-    engine.set_window_host(move || match no_window() {
-        Some(reason) => WindowAnswer::Impossible(reason),
-        None => {
-            if let Some(engine) = weak.upgrade() {
-                engine.wake();
+/// The main thread while doors are open: it waits, or runs the window.
+struct MainThread {
+    engine: Engine,
+    events: SyncSender<Event>,
+    waiting: Receiver<Event>,
+}
+
+impl MainThread {
+    /// Listens to signals and to who asks for the window.
+    fn start(engine: Engine) -> Result<Self, Failure> {
+        let (events, waiting) = sync_channel(WAITING);
+        let (stop, weak) = (events.clone(), engine.downgrade());
+        let listening = engine
+            .block_on(async move { Signals::listen().map(|signals| drop(tokio::spawn(stop_on_signal(signals, weak, stop)))) });
+        let failed = |error: &dyn std::fmt::Display| Failure::new(format!("signals cannot be waited for: {error}"));
+        listening.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
+        let main = Self { engine, events, waiting };
+        main.host_window();
+        Ok(main)
+    }
+
+    /// Requests for the window come here. A window that is open takes them itself, so this is repeated when it has closed.
+    fn host_window(&self) {
+        let events = self.events.clone();
+        self.engine.set_window_host(move || match no_window() {
+            Some(reason) => WindowAnswer::Impossible(reason),
+            None => {
+                events.try_send(Event::ShowWindow).ok();
+                WindowAnswer::Told
             }
-            host.try_send(Event::ShowWindow).ok();
-            WindowAnswer::Told
+        });
+    }
+
+    /// Runs the window on this thread until it is closed; true when collecting goes on without it.
+    fn show(&self, files: Vec<PathBuf>) -> Result<bool, Failure> {
+        let ended = run_window(&self.engine, files);
+        self.host_window();
+        ended
+    }
+
+    /// Until the end.
+    fn wait(&self) {
+        loop {
+            match self.waiting.recv() {
+                Ok(Event::ShowWindow) => {
+                    let requests = self.engine.window_requests();
+                    if requests.is_empty() {
+                        // Asked for while the window was open, which has answered it.
+                        continue;
+                    }
+                    match self.show(requests.into_iter().flat_map(|request| request.files).collect()) {
+                        Ok(true) => {}
+                        Ok(false) => return,
+                        Err(Failure(text)) => eprintln!("belvedere: {text}"),
+                    }
+                }
+                Ok(Event::Stop) | Err(_) => return,
+            }
         }
-    });
-    Ok(waiting)
+    }
+}
+
+#[cfg(feature = "window")]
+fn run_window(engine: &Engine, files: Vec<PathBuf>) -> Result<bool, Failure> {
+    let options = crate::ui::Options { files, may_keep_collecting: true };
+    match crate::ui::run(engine.clone(), options) {
+        Ok(ended) => Ok(ended == crate::ui::Ended::KeepCollecting),
+        Err(error) => Err(Failure::new(error.to_string())),
+    }
+}
+
+#[cfg(not(feature = "window"))]
+fn run_window(_engine: &Engine, _files: Vec<PathBuf>) -> Result<bool, Failure> {
+    Err(Failure::new("this build of Belvedere has no window. Start `belvedere serve` instead"))
 }
 
 /// SIGTERM, SIGINT and SIGHUP end the program. The window is told through the engine; one that does not close in time (a
@@ -226,43 +281,6 @@ impl Signals {
     async fn arrived(self) {
         tokio::signal::ctrl_c().await.ok();
     }
-}
-
-/// Until the end.
-fn wait(engine: &Engine, waiting: &Receiver<Event>) {
-    loop {
-        match waiting.recv() {
-            Ok(Event::ShowWindow) => {
-                let requests = engine.window_requests();
-                if requests.is_empty() {
-                    // Asked for while the window was open, which has answered it.
-                    continue;
-                }
-                match show(engine, requests.into_iter().flat_map(|request| request.files).collect()) {
-                    Ok(true) => {}
-                    Ok(false) => return,
-                    Err(Failure(text)) => eprintln!("belvedere: {text}"),
-                }
-            }
-            Ok(Event::Stop) | Err(_) => return,
-        }
-    }
-}
-
-/// Runs the window on this thread until it is closed; true when collecting goes on without it.
-#[cfg(feature = "window")]
-fn show(engine: &Engine, files: Vec<PathBuf>) -> Result<bool, Failure> {
-    let options = crate::ui::Options { files, may_keep_collecting: true };
-    match crate::ui::run(engine.clone(), options) {
-        Ok(ended) => Ok(ended == crate::ui::Ended::KeepCollecting),
-        Err(error) => Err(Failure::new(error.to_string())),
-    }
-}
-
-/// A build without the window says so.
-#[cfg(not(feature = "window"))]
-fn show(_engine: &Engine, _files: Vec<PathBuf>) -> Result<bool, Failure> {
-    Err(Failure::new("this build of Belvedere has no window. Start `belvedere serve` instead"))
 }
 
 /// Why this process cannot show a window; `None` when it can.
