@@ -32,7 +32,8 @@ impl Engine {
 
     /// Opens a door on this address instead of those it has, enabling it. The state follows in [`Engine::doors`].
     pub fn reopen_door(&self, door: Door, address: SocketAddr) -> Result<(), EngineError> {
-        let live = self.live("receive into")?;
+        let absent = || EngineError::Door(format!("the {door} door is not here: only files are open"));
+        let live = self.0.live.as_ref().ok_or_else(absent)?;
         if !live.options.allow_remote && !super::options::is_loopback(address) {
             let text = "can be reached from other machines. Take 127.0.0.1, or start with --allow-remote";
             return Err(EngineError::Door(format!("{address} {text}")));

@@ -1,6 +1,7 @@
 //! What runs while doors are open or a workspace is written: the runtime, the served workspace, the collector, and the
 //! task that measures rates. Started and stopped in one place.
 
+use super::keep::Chores;
 use super::options::{EngineOptions, Place};
 use super::pulse::{PulseMeter, SAMPLE_EVERY, Totals};
 use super::served::Served;
@@ -38,6 +39,7 @@ pub(super) struct Live {
     /// What clients from other machines must show, and whether it was made just now.
     pub(super) token: Option<(String, bool)>,
     pub(super) changes: watch::Sender<u64>,
+    pub(super) chores: Chores,
     pulse: Mutex<Pulse>,
     /// What the lock file of which workspace says.
     published: Mutex<Option<(PathBuf, SocketAddr)>>,
@@ -65,6 +67,8 @@ impl Live {
             ..CollectorConfig::default()
         };
         let collector = runtime.block_on(collector::start(config, Arc::new(served.clone()), registry.clone()));
+        let its_wake = wake.clone();
+        let chores = Chores::start(runtime.handle(), move || its_wake.poke());
         let live = Self {
             handle: runtime.handle().clone(),
             runtime: Mutex::new(Some(runtime)),
@@ -74,9 +78,11 @@ impl Live {
             options,
             token,
             changes,
+            chores,
             pulse: Mutex::new(Pulse { started: super::now(), ..Pulse::default() }),
             published: Mutex::default(),
         };
+        live.apply_retention(&workspace);
         live.watch(&workspace, wake);
         Ok(live)
     }

@@ -9,6 +9,7 @@ mod containers;
 mod doors;
 mod error;
 mod files;
+mod keep;
 mod live;
 mod options;
 mod pulse;
@@ -40,7 +41,7 @@ use crate::model::UnixNanos;
 use crate::source::{QueryControl, SourceError, SpanSource};
 use crate::telemetry::Registry;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::Waker;
 use std::time::Duration;
@@ -185,6 +186,7 @@ struct Inner {
     wake: WakeUp,
     window: WindowRequests,
     registry: Registry,
+    next_clear: AtomicU64,
     stopping: AtomicBool,
     live: Option<Live>,
 }
@@ -206,6 +208,7 @@ impl Engine {
             wake,
             window: WindowRequests::default(),
             registry,
+            next_clear: AtomicU64::new(1),
             stopping: AtomicBool::new(false),
             live,
         }))

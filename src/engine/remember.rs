@@ -1,6 +1,5 @@
 //! What the window and the command line ask the engine to remember; see [`super::settings`].
 
-use super::settings::PINNED;
 use super::{Engine, EngineError, HiddenRule, RecentFile, WindowAnswer, WindowRequest};
 use crate::model::{TraceId, TraceSummary};
 use crate::source::Predicate;
@@ -54,16 +53,6 @@ impl Engine {
     /// Traces that stay when retention makes room.
     pub fn pinned(&self) -> Vec<TraceId> {
         self.0.settings.pinned()
-    }
-
-    /// Pins a trace or lets it go.
-    pub fn set_pinned(&self, trace: TraceId, pinned: bool) -> Result<(), EngineError> {
-        let text = trace.to_string();
-        let kept = match pinned {
-            true => self.0.settings.add_text(PINNED, &text),
-            false => self.0.settings.remove_text(PINNED, &text),
-        };
-        kept.map_err(EngineError::Setting)
     }
 
     /// The host of the window: called when somebody asks for it, from any thread; must not block.

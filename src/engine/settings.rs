@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// Recent files that are kept.
 pub const RECENT: usize = 20;
@@ -82,6 +83,33 @@ fn meets(predicate: &Predicate, trace: &TraceSummary) -> bool {
             }
         }
         _ => false,
+    }
+}
+
+/// Size and age at which retention drops.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Retention {
+    /// Bytes of the workspace's files.
+    pub bytes: u64,
+    /// Age by receipt.
+    pub age: Duration,
+}
+
+impl Retention {
+    /// From the setting's text; the store's defaults where it says nothing.
+    pub fn read(text: Option<&str>) -> Self {
+        let defaults = crate::store::Options::default();
+        let value: Option<Value> = text.and_then(|text| serde_json::from_str(text).ok());
+        let number = |key: &str| value.as_ref().and_then(|value| value.get(key)?.as_u64()).filter(|number| *number > 0);
+        Self {
+            bytes: number("bytes").unwrap_or(defaults.disk_limit),
+            age: number("age_s").map_or(defaults.max_age, Duration::from_secs),
+        }
+    }
+
+    /// The setting's text.
+    pub fn to_json(self) -> String {
+        json!({"bytes": self.bytes, "age_s": self.age.as_secs()}).to_string()
     }
 }
 
@@ -215,6 +243,8 @@ impl Settings {
     }
 }
 
+/// Key of the retention limits.
+pub const RETENTION: &str = "retention";
 /// Key of the pinned traces.
 pub const PINNED: &str = "pinned_traces";
 /// Key of the list of keys that are masked; absent for the standard list.
@@ -264,6 +294,15 @@ mod tests {
         assert!(!rule.hides(&trace("cart", "GET /healthz")));
         settings.unhide(first).unwrap();
         assert_eq!(settings.hidden().len(), 1);
+    }
+
+    #[test]
+    fn retention_is_written_and_read_back_and_has_defaults() {
+        let retention = Retention { bytes: 1 << 30, age: Duration::from_secs(86_400) };
+        assert_eq!(Retention::read(Some(&retention.to_json())), retention);
+        let defaults = Retention::read(None);
+        assert_eq!((defaults.bytes, defaults.age), (5_000_000_000, Duration::from_secs(14 * 86_400)));
+        assert_eq!(Retention::read(Some("{\"bytes\": 0}")), defaults);
     }
 
     #[test]

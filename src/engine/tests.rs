@@ -190,6 +190,46 @@ fn a_door_moves_and_stays_on_this_machine() {
 }
 
 #[test]
+fn what_is_cleared_is_gone_and_comes_back() {
+    let engine = start(Place::Memory);
+    for _ in 0..3 {
+        ready(engine.send_test_span()).unwrap();
+    }
+    let becomes = |count: u64| {
+        let until = Instant::now() + Duration::from_secs(10);
+        while traces_in(&engine, WORKSPACE) != count && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(traces_in(&engine, WORKSPACE), count, "{:?}", engine.take_problems());
+    };
+    let other = engine.clear(ClearWhat::Service("other".to_owned())).unwrap();
+    let all = engine.clear(ClearWhat::All).unwrap();
+    becomes(0);
+    engine.undo_clear(all).unwrap();
+    engine.undo_clear(other).unwrap();
+    becomes(3);
+    assert!(engine.take_problems().is_empty());
+    engine.stop();
+}
+
+#[test]
+fn pins_and_retention_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = over(folder.path());
+    let trace = TraceId([5; 16]);
+    engine.set_pinned(trace, true).unwrap();
+    engine.set_retention(1 << 30, Duration::from_secs(3_600)).unwrap();
+    engine.stop();
+    drop(engine);
+    let engine = over(folder.path());
+    assert_eq!(engine.pinned(), [trace]);
+    assert_eq!(engine.retention(), (1 << 30, Duration::from_secs(3_600)));
+    engine.set_pinned(trace, false).unwrap();
+    assert!(engine.pinned().is_empty());
+    engine.stop();
+}
+
+#[test]
 fn without_a_workspace_nothing_is_written_and_it_says_so() {
     let engine = Engine::over(vec![OpenSource {
         id: WORKSPACE,

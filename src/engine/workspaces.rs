@@ -2,7 +2,7 @@
 
 use super::live::{open_workspace, source_of};
 use super::options::Place;
-use super::{ClearId, ClearWhat, Engine, EngineError, OpenReport, OpenSource, Query, SourceId, WORKSPACE, WorkspacePlace};
+use super::{Engine, EngineError, OpenReport, OpenSource, Query, SourceId, WORKSPACE, WorkspacePlace};
 use crate::model::{Door, LogRecord, Signal, SpanBatch, SpanBatchBuilder};
 use crate::source::TraceRequest;
 use crate::store::{Busy, Receipt, Workspace};
@@ -56,6 +56,7 @@ impl Engine {
                 return Ok(source_of(WORKSPACE, &live.served.now()));
             }
             let workspace = open_workspace(&Place::Folder(dir.clone()), &live.options)?;
+            live.apply_retention(&workspace);
             live.watch(&workspace, &engine.0.wake);
             let before = live.served.exchange(workspace.clone());
             live.publish();
@@ -136,16 +137,6 @@ impl Engine {
         importer.finish()?;
         importer.push_logs(&contents.logs)?;
         Ok(contents.report)
-    }
-
-    /// Drops spans from the workspace at once. They come back with [`Engine::undo_clear`] while the program runs.
-    pub fn clear(&self, what: ClearWhat) -> Result<ClearId, EngineError> {
-        Err(EngineError::Workspace(format!("the store cannot clear {what:?} yet")))
-    }
-
-    /// Brings back what one [`Engine::clear`] dropped.
-    pub fn undo_clear(&self, _clear: ClearId) -> Result<(), EngineError> {
-        Err(EngineError::NoWorkspace("bring back"))
     }
 }
 

@@ -329,6 +329,9 @@ fn undo(state: &mut State, number: u64) {
 
 /// Takes in what finished in the background: opened files, imports, the test span, writes.
 pub fn harvest(state: &mut State) {
+    for problem in state.engine.take_problems() {
+        state.notices.push(Toast::new(Level::Error, problem), state.now);
+    }
     let mut opening = std::mem::take(&mut state.opening);
     opening.retain_mut(|opening| !opened(state, opening));
     state.opening.append(&mut opening);

@@ -130,7 +130,10 @@ impl App {
     /// Before a frame, and while the window is hidden: takes in what the engine has.
     pub fn logic(&mut self, ctx: &Context) {
         self.state.now = (self.clock)();
-        self.state.facts.refresh(&self.state.engine);
+        if !self.state.facts.refresh(&self.state.engine) && !self.state.facts.frozen {
+            // Read a moment ago; what has changed since must not wait for the next event.
+            ctx.request_repaint_after(super::facts::EVERY);
+        }
         act::harvest(&mut self.state);
         for request in self.state.engine.window_requests() {
             self.state.asks_close = false;
@@ -195,8 +198,10 @@ impl App {
             }
         });
         self.over(&ctx);
+        let asked = !self.state.requests.is_empty();
         act::carry_out(&ctx, &mut self.state, &mut self.views, &mut self.for_view);
-        if !self.for_view.is_empty() || !self.state.requests.is_empty() {
+        // What was carried out shows in the next frame, which nobody else may ask for.
+        if asked || !self.for_view.is_empty() || !self.state.requests.is_empty() {
             ctx.request_repaint();
         }
         self.set_title(&ctx);

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Facts are gathered again at most this often; the engine wakes the window when there is something new.
-const EVERY: Duration = Duration::from_millis(100);
+pub(super) const EVERY: Duration = Duration::from_millis(100);
 
 /// See the module comment.
 #[derive(Clone, Default)]
