@@ -20,8 +20,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-/// Spans of a segment.
-pub(crate) const SEGMENT_SPANS: usize = 65_536;
+/// Spans of a segment. Packing one takes some 40 MB beside the head, so half of the 64k that the columns would like.
+pub(crate) const SEGMENT_SPANS: usize = 32_768;
 /// Journal rows at which even few spans are sealed, so that a replay stays short.
 const MOST_ROWS: usize = 4_096;
 /// A trace that got a span in this time is still growing and stays in the head, in nanoseconds.
@@ -31,7 +31,7 @@ const OVERDUE_NS: i64 = 60_000_000_000;
 /// A pending span waits this long for its end before it is sealed as it is, in nanoseconds.
 const PENDING_NS: i64 = 3_600_000_000_000;
 /// With so many spans waiting, traces are not given time to grow.
-const CROWDED: usize = 4 * SEGMENT_SPANS;
+const CROWDED: usize = 8 * SEGMENT_SPANS;
 /// Fewer spans than this stay in the journal at the end: replaying them is faster than a segment is worth.
 const WORTH_SEALING: usize = 1_024;
 /// How often the keeper looks.

@@ -92,7 +92,7 @@ impl Default for Options {
         Self {
             disk_limit: 5_000_000_000,
             max_age: Duration::from_secs(14 * 86_400),
-            head_bytes: 32 << 20,
+            head_bytes: 16 << 20,
             queue_bytes: 64 << 20,
             max_pages: None,
             clock: system_time,

@@ -43,6 +43,11 @@ pub fn shop(seed: u64, traces: u64) -> Vec<Span> {
     (0..traces).flat_map(|number| trace(&mut dice, number, &resources, &scope)).collect()
 }
 
+/// A batch as the journal packs it: the raw columns and the row. For the bench that shows why the row is packed as it is.
+pub fn journal_row(batch: &crate::model::SpanBatch) -> (Vec<u8>, Vec<u8>) {
+    (super::journal::write(batch), super::journal::encode(batch))
+}
+
 fn resource(name: &str, instance: u32) -> Resource {
     let mut attributes = Attributes::default();
     attributes.push("service.name", name);

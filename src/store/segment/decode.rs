@@ -100,6 +100,8 @@ pub(crate) struct Head {
     /// Keys are texts of `base`.
     columns: Vec<AttrColumn>,
     shapes: [Vec<Box<[u32]>>; 3],
+    /// Every span name is in the dictionary.
+    known_names: bool,
     pub(crate) blocks: Vec<Block>,
     /// First row of each block.
     pub(crate) firsts: Vec<usize>,
@@ -123,7 +125,8 @@ impl Head {
         let mut columns = Vec::with_capacity(count);
         for _ in 0..count {
             let (scope, kind) = (bytes.u8()?, *ValueKind::ALL.get(usize::from(bytes.u8()?))?);
-            columns.push(AttrColumn { scope, key: *dictionary.get(bytes.varint()? as usize)?, kind });
+            let known = bytes.u8()? != 0;
+            columns.push(AttrColumn { scope, key: *dictionary.get(bytes.varint()? as usize)?, kind, known });
         }
         let mut shapes: [Vec<Box<[u32]>>; 3] = Default::default();
         for shapes in &mut shapes {
@@ -133,6 +136,7 @@ impl Head {
                 shapes.push(columns.collect::<Option<_>>()?);
             }
         }
+        let known_names = bytes.u8()? != 0;
         let count = bytes.count()?;
         let (mut blocks, mut firsts, mut first) = (Vec::with_capacity(count), Vec::with_capacity(count), 0_usize);
         for _ in 0..count {
@@ -141,7 +145,7 @@ impl Head {
             first = first.checked_add(block.rows as usize)?;
             blocks.push(block);
         }
-        Some(Self { base, dictionary, columns, shapes, blocks, firsts })
+        Some(Self { base, dictionary, columns, shapes, known_names, blocks, firsts })
     }
 
     /// Memory held, in bytes.
@@ -169,11 +173,39 @@ impl Head {
             Predicate::Compare(Field::Service, Comparison::Eq, Literal::Text(service)) => {
                 self.base.resources.iter().any(|row| self.base.strings.get(row.service) == service)
             }
-            Predicate::Compare(Field::Attr(AttrScope::Span, key), ..)
-            | Predicate::Exists(Field::Attr(AttrScope::Span, key)) => {
-                self.columns.iter().any(|column| column.scope == 0 && self.base.strings.get(column.key) == key)
+            Predicate::Compare(Field::Name, Comparison::Eq, Literal::Text(name)) if self.known_names => self.knows(name),
+            Predicate::Compare(Field::Attr(scope @ (AttrScope::Any | AttrScope::Span), key), Comparison::Eq, literal) => {
+                let on_resource = *scope == AttrScope::Any && self.on_resource(key);
+                on_resource || self.own_columns(key).any(|column| self.column_may_match(column, literal))
             }
+            Predicate::Compare(Field::Attr(AttrScope::Span, key), ..)
+            | Predicate::Exists(Field::Attr(AttrScope::Span, key)) => self.own_columns(key).next().is_some(),
             _ => true,
+        }
+    }
+
+    fn own_columns(&self, key: &str) -> impl Iterator<Item = &AttrColumn> {
+        self.columns.iter().filter(move |column| column.scope == 0 && self.base.strings.get(column.key) == key)
+    }
+
+    fn on_resource(&self, key: &str) -> bool {
+        let rows = self.base.resources.iter().flat_map(|row| &self.base.attrs[row.attrs.range()]);
+        rows.into_iter().any(|attr| self.base.strings.get(attr.key) == key)
+    }
+
+    /// True when a text is in the dictionary.
+    fn knows(&self, text: &str) -> bool {
+        text.is_empty() || self.base.strings.find(text).is_some()
+    }
+
+    /// False when no value of a column can equal a literal. An array matches by its elements, so it always may.
+    fn column_may_match(&self, column: &AttrColumn, literal: &Literal) -> bool {
+        match (column.kind, literal) {
+            (ValueKind::Array | ValueKind::Map, _) => true,
+            (ValueKind::Str, Literal::Text(text)) => !column.known || self.knows(text),
+            (ValueKind::Int | ValueKind::Double, Literal::Int(_) | Literal::Float(_)) => true,
+            (ValueKind::Bool, Literal::Bool(_)) => true,
+            _ => false,
         }
     }
 

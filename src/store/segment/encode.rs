@@ -201,7 +201,7 @@ impl Encoder<'_> {
             runs: std::mem::take(&mut self.runs),
             first_start: self.batch.spans.iter().map(|span| span.start).min().unwrap_or(0),
             last_end: self.batch.spans.iter().map(|span| span.end.max(span.start)).max().unwrap_or(0),
-            head: self.head(base, &zones),
+            head: self.head(base, &zones, plans.name),
             directory: directory::encode(&mut self.packer, &summaries),
             tally: tally.encode(self.batch, &mut self.packer),
             blocks: block_bytes,
@@ -285,7 +285,7 @@ impl Encoder<'_> {
                 let columns = list.iter().map(|(key, kind)| {
                     *self.known_values.entry((scope, *key, *kind)).or_insert_with(|| {
                         let kind = ValueKind::ALL[usize::from(*kind)];
-                        let column = AttrColumn { scope, key: *key, kind };
+                        let column = AttrColumn { scope, key: *key, kind, known: false };
                         // Blocks before the first value are empty.
                         self.values.push(Values { column, bits: Vec::new(), starts: vec![0; begun] });
                         self.values.len() as u32 - 1
@@ -337,11 +337,14 @@ impl Encoder<'_> {
     fn plan_texts(&mut self) -> Plans {
         let batch = self.batch;
         let values = std::mem::take(&mut self.values);
-        let attrs = values
+        let attrs: Vec<bool> = values
             .iter()
             .map(|values| values.column.kind == ValueKind::Str && self.plan(values.bits.iter().map(|bits| *bits as u32)))
             .collect();
         self.values = values;
+        for (values, known) in self.values.iter_mut().zip(&attrs) {
+            values.column.known = *known;
+        }
         Plans {
             attrs,
             name: self.plan(batch.spans.iter().map(|span| span.name)),
@@ -533,7 +536,7 @@ impl Encoder<'_> {
     }
 
     /// Dictionary, resources, scopes, shapes, columns and blocks.
-    fn head(&mut self, owners: Owners, zones: &[Block]) -> Vec<u8> {
+    fn head(&mut self, owners: Owners, zones: &[Block], known_names: bool) -> Vec<u8> {
         let batch = self.batch;
         // A batch without spans holds dictionary, resources and scopes. Its first texts are the dictionary in order.
         let mut builder = SpanBatchBuilder::default();
@@ -573,6 +576,7 @@ impl Encoder<'_> {
         for (values, key) in self.values.iter().zip(keys) {
             out.u8(values.column.scope);
             out.u8(values.column.kind as u8);
+            out.u8(u8::from(values.column.known));
             out.varint(u64::from(key));
         }
         for shapes in &self.shapes {
@@ -582,6 +586,7 @@ impl Encoder<'_> {
                 columns.iter().for_each(|column| out.varint(u64::from(*column)));
             }
         }
+        out.u8(u8::from(known_names));
         out.varint(zones.len() as u64);
         for zone in zones {
             out.varint(u64::from(zone.rows));

@@ -34,7 +34,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// First byte of a segment's head.
-const HEAD_VERSION: u8 = 1;
+const HEAD_VERSION: u8 = 2;
 /// Columns of attributes are numbered from here.
 const FIRST_ATTR: u32 = 64;
 /// Parts a segment may have; `part.id` is the segment's id times this plus the part's number.
@@ -87,6 +87,8 @@ pub(crate) struct AttrColumn {
     pub(crate) scope: u8,
     pub(crate) key: u32,
     pub(crate) kind: ValueKind,
+    /// Texts, all of them in the segment's dictionary.
+    pub(crate) known: bool,
 }
 
 /// A block and its zone: earliest start, latest end or start.

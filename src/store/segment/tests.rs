@@ -80,6 +80,29 @@ fn a_projection_reads_what_the_predicate_needs_and_decides_the_same() {
 }
 
 #[test]
+fn a_segment_that_surely_has_no_match_says_so_and_no_other_does() {
+    let spans = shop(10, 300);
+    let (batch, sealed) = sealed(&spans);
+    let head = Head::decode(&sealed.head).unwrap();
+    let attr = |scope, key: &str| Field::Attr(scope, key.into());
+    let cases = [
+        (Predicate::equals(Field::Name, "GET /search"), true),
+        (Predicate::equals(Field::Name, "GET /nowhere"), false),
+        (Predicate::equals(Field::Service, "nobody"), false),
+        (Predicate::equals(attr(AttrScope::Any, "http.route"), "POST /cart"), true),
+        (Predicate::equals(attr(AttrScope::Any, "http.route"), "nowhere"), false),
+        (Predicate::equals(attr(AttrScope::Span, "thread.id"), "3"), false),
+        (Predicate::equals(attr(AttrScope::Any, "service.version"), "2.0"), true),
+        (Predicate::Exists(attr(AttrScope::Span, "missing")), false),
+        (Predicate::Not(Box::new(Predicate::Exists(attr(AttrScope::Span, "missing")))), true),
+    ];
+    for (predicate, expected) in cases {
+        assert_eq!(head.may_match(&predicate), expected, "{predicate:?}");
+        assert!(expected || !batch.iter().any(|span| predicate.matches(span)), "{predicate:?}");
+    }
+}
+
+#[test]
 fn one_trace_is_read_from_its_block() {
     let spans = shop(6, 600);
     let (_, sealed) = sealed(&spans);
