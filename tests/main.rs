@@ -14,6 +14,7 @@ mod fuzz_smoke;
 mod real_clients;
 mod support;
 mod trace_context;
+mod tracer_differential;
 mod tracing_commands;
 #[cfg(feature = "window")]
 mod window;
