@@ -123,6 +123,7 @@ fn open(arguments: &Arguments, over: Option<&DoorArguments>) -> Result<Engine, E
         }
     };
     crate::api::start(&engine, api)?;
+    engine.bring_demo(super::demo::open_beside);
     if let Some((token, true)) = engine.remote_token() {
         eprintln!("belvedere: clients from other machines need this header, shown only now: Authorization: Bearer {token}");
     }

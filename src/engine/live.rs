@@ -262,6 +262,7 @@ impl Engine {
     /// Ends everything: doors first, then what is queued is stored and sealed. At most two seconds. Not from a task of the
     /// engine's own runtime.
     pub fn stop(&self) {
+        self.stop_demo();
         if let Some(live) = &self.0.live {
             live.stop();
         }

@@ -6,6 +6,7 @@
 
 pub mod client;
 mod containers;
+mod demo;
 mod doors;
 mod error;
 mod files;
@@ -188,6 +189,7 @@ struct Inner {
     registry: Registry,
     next_clear: AtomicU64,
     stopping: AtomicBool,
+    demo: demo::Demo,
     live: Option<Live>,
 }
 
@@ -210,6 +212,7 @@ impl Engine {
             registry,
             next_clear: AtomicU64::new(1),
             stopping: AtomicBool::new(false),
+            demo: demo::Demo::default(),
             live,
         }))
     }

@@ -27,7 +27,7 @@ impl Engine {
         })
     }
 
-    fn otlp_address(&self) -> Result<SocketAddr, EngineError> {
+    pub(super) fn otlp_address(&self) -> Result<SocketAddr, EngineError> {
         let doors = self.doors();
         let open = [Door::OtlpHttp, Door::OtlpGrpc].into_iter().find_map(|wanted| {
             let status = doors.iter().find(|status| status.door == wanted)?;

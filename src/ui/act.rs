@@ -8,7 +8,7 @@ use super::shell::rail;
 use super::state::{Look, Opening, State, Step};
 use super::view::{Level, Request, Toast};
 use super::views::Views;
-use crate::engine::{ClearWhat, Query, SourceId, WORKSPACE};
+use crate::engine::{ClearWhat, Engine, Query, SourceId, WORKSPACE};
 use crate::model::units;
 use egui::{Context, ViewportCommand};
 use std::path::PathBuf;
@@ -44,7 +44,8 @@ pub fn offered(command: Command, state: &State, views: &Views) -> bool {
         Command::CloseFile => state.source != WORKSPACE,
         Command::ClearAll => state.facts.workspace.is_some() && state.facts.has_data,
         Command::SendTestSpan => has_doors,
-        Command::StartDemo | Command::StopDemo => false,
+        Command::StartDemo => has_doors && state.engine.has_demo() && !state.engine.demo_runs(),
+        Command::StopDemo => state.engine.demo_runs(),
         Command::Undo => !state.steps.is_empty(),
         Command::ToggleLive | Command::RangeEarlier | Command::RangeLater | Command::RangeWider => {
             views.get(here).is_some_and(|view| view.uses_range())
@@ -177,6 +178,8 @@ fn run(ctx: &Context, state: &mut State, views: &mut Views, command: Command) {
         Command::CloseFile => close(state, views, state.source),
         Command::ClearAll => clear(state, ClearWhat::All),
         Command::SendTestSpan => state.test_span = state.engine.send_test_span(),
+        Command::StartDemo => state.in_background(Engine::start_demo),
+        Command::StopDemo => state.engine.stop_demo(),
         Command::Undo => {
             if let Some(number) = state.steps.last().map(|(number, _)| *number) {
                 undo(state, number);

@@ -100,6 +100,17 @@ pub fn run(args: &DemoArgs, json: bool) -> Result<u8, DemoError> {
     Ok(u8::from(problem.is_some()))
 }
 
+/// Visits a second of the shop that the window opens.
+const BESIDE_RATE: f64 = 2.0;
+
+/// Opens a shop beside a running Belvedere, another one each time; dropping it closes it.
+pub fn open_beside(endpoint: &str) -> Result<Box<dyn Send>, String> {
+    match Shop::start(endpoint, RandomIds::number(), BESIDE_RATE) {
+        Ok(shop) => Ok(Box::new(shop)),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 /// Waits for the end and tells what changes on the way.
 async fn watch(shop: &Shop, lasts: Option<Duration>) {
     let mut told = Tally::default();

@@ -77,6 +77,16 @@ impl Setup {
             if send.show(&mut right).clicked() {
                 ctx.run(Command::SendTestSpan);
             }
+            let demo = match (ctx.engine.has_demo(), ctx.engine.demo_runs()) {
+                (false, _) => None,
+                (true, false) => Some((Command::StartDemo, "Run the demo shop", Icon::Play)),
+                (true, true) => Some((Command::StopDemo, Command::StopDemo.text(), Icon::Pause)),
+            };
+            if let Some((command, text, icon)) = demo
+                && Button::new(text).icon(icon).hint(command.hint()).show(&mut right).clicked()
+            {
+                ctx.run(command);
+            }
         }
         ui.add_space(20.0);
     }
