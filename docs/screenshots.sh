@@ -30,7 +30,7 @@ for _ in $(seq 300); do
 done
 [ -n "$window" ] || { echo "no window appeared" >&2; exit 1; }
 xdotool windowsize "$window" 1440 900
-xdotool windowfocus "$window" mousemove --window "$window" 1438 898
+xdotool windowfocus "$window" mousemove --window "$window" 75 500
 sleep 3
 
 # Keys come at a person's pace: chords and modifiers are told apart by time.
@@ -56,7 +56,9 @@ shot home
 sleep 3
 key g; key t; sleep 2
 shot traces
-chord ctrl k; shot palette; key Escape
+chord ctrl k; shot palette; key Escape; sleep 1
+# A trace with something in it: the newest purchase that failed.
+key slash; xdotool type --delay 40 'name = buy and status = error'; chord ctrl Return; sleep 2; key Escape; key Escape
 key j; key Return; sleep 2
 shot trace
 key 2; shot waterfall
