@@ -1,5 +1,7 @@
 //! The command line as typed values: subcommands, addresses of doors, durations. No work is done here.
 
+#![allow(rustdoc::broken_intra_doc_links, reason = "doc comments are help texts here, and an IPv6 address is no link")]
+
 use crate::model::Door;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

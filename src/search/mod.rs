@@ -1,7 +1,7 @@
 //! Trace query language: TraceQL to the letter, and plain conditions as a shorthand for one `{ }`.
 //!
 //! [`parse`] turns text into a [`Query`] with positions for every complaint; [`Query::run`] answers it over any
-//! [`SpanSource`]. A query is first turned into a [`crate::source::Predicate`] that never rejects a trace the query would
+//! [`crate::source::SpanSource`]. A query is first turned into a [`crate::source::Predicate`] that never rejects a trace the query would
 //! accept ([`pushdown`]); the source narrows by its columns, and what is left is evaluated span by span ([`eval`]).
 //!
 //! Meaning follows Tempo's evaluator, not its storage search where the two differ, and the bugs that are known upstream

@@ -68,6 +68,7 @@ impl ServiceTally {
     }
 
     /// The sums so far with the durations of requests, for a source that adds sums of its own.
+    #[cfg(feature = "headless")]
     pub(crate) fn into_parts(self) -> BTreeMap<SmolStr, (ServiceSummary, Vec<i64>)> {
         self.services
     }

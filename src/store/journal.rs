@@ -145,7 +145,7 @@ pub(crate) fn decode(row: &[u8]) -> Option<SpanBatch> {
     read(&raw)
 }
 
-/// Reads what [`write`] wrote, sound or not at all.
+/// Reads what [`write()`] wrote, sound or not at all.
 pub(crate) fn read(raw: &[u8]) -> Option<SpanBatch> {
     let mut bytes = In(raw);
     let batch = read_columns(&mut bytes)?;
