@@ -3,7 +3,7 @@
 //! A command belongs to the shell or to the view that is shown; a view says which ones it carries out
 //! ([`super::View::supports`]), and what nobody carries out is not offered anywhere.
 
-use egui::{InputState, Key, KeyboardShortcut, Modifiers};
+use egui::{InputState, Key, Modifiers};
 
 /// Where a command is listed in the shortcut sheet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -305,9 +305,7 @@ impl Keyboard {
             if (typing && !command.works_while_typing()) || !offered(command) {
                 continue;
             }
-            // Exact modifiers: Shift+N is not N, and Ctrl+K is not K.
-            let exact = input.modifiers.matches_exact(modifiers);
-            if exact && input.consume_shortcut(&KeyboardShortcut::new(modifiers, key)) {
+            if take_key(input, modifiers, key) {
                 taken.push(command);
             }
         }
@@ -321,9 +319,6 @@ impl Keyboard {
     }
 
     fn chords(&mut self, input: &mut InputState, offered: &impl Fn(Command) -> bool, taken: &mut Vec<Command>) {
-        if !input.modifiers.is_none() {
-            return;
-        }
         let chords = || {
             Command::ALL.iter().copied().filter_map(|command| match command.keys() {
                 Keys::Chord(first, then) if offered(command) => Some((command, first, then)),
@@ -331,23 +326,38 @@ impl Keyboard {
             })
         };
         if let Some((pressed, _)) = self.pending {
-            let found = chords().find(|(_, first, then)| *first == pressed && input.key_pressed(*then));
-            if let Some((command, _, then)) = found {
-                input.consume_key(NONE, then);
-                taken.push(command);
-                self.pending = None;
-                return;
+            for (command, _, then) in chords().filter(|(_, first, _)| *first == pressed) {
+                if take_key(input, NONE, then) {
+                    taken.push(command);
+                    self.pending = None;
+                    return;
+                }
             }
             if input.events.iter().any(|event| matches!(event, egui::Event::Key { pressed: true, .. })) {
                 self.pending = None;
             }
         }
-        let first = chords().map(|(_, first, _)| first).find(|first| input.key_pressed(*first));
-        if let Some(first) = first {
-            input.consume_key(NONE, first);
-            self.pending = Some((first, input.time));
+        let Some(first) = chords().map(|(_, first, _)| first).find(|first| take_key(input, NONE, *first)) else { return };
+        // Both letters may come within one slow frame.
+        let both = chords().find(|(_, known, then)| *known == first && take_key(input, NONE, *then));
+        match both {
+            Some((command, ..)) => taken.push(command),
+            None => self.pending = Some((first, input.time)),
         }
     }
+}
+
+/// Takes the press of a key with exactly these modifiers out of the events: Shift+N is not N, and Ctrl+K is not K. The
+/// modifiers are those of the event; at the end of a slow frame they may be up again.
+fn take_key(input: &mut InputState, modifiers: Modifiers, key: Key) -> bool {
+    let found = input.events.iter().position(|event| match event {
+        egui::Event::Key { key: known, pressed: true, modifiers: held, .. } => *known == key && held.matches_exact(modifiers),
+        _ => false,
+    });
+    if let Some(index) = found {
+        input.events.remove(index);
+    }
+    found.is_some()
 }
 
 #[cfg(test)]
@@ -380,9 +390,9 @@ mod tests {
     }
 
     fn press(keyboard: &mut Keyboard, time: f64, modifiers: Modifiers, key: Key, typing: bool) -> Vec<Command> {
+        // The modifiers are up again when the frame begins.
         let mut input = InputState::default();
         input.time = time;
-        input.modifiers = modifiers;
         input.events.push(egui::Event::Key { key, physical_key: None, pressed: true, repeat: false, modifiers });
         keyboard.take(&mut input, typing, |_| true)
     }

@@ -31,6 +31,8 @@ pub struct Facts {
     pub known_workspaces: Vec<PathBuf>,
     /// Spans in the workspace.
     pub has_data: bool,
+    /// Whether the sample shop is open; `None` when there is none to offer.
+    pub demo: Option<bool>,
     pub(super) gathered: Option<Instant>,
     pub(super) frozen: bool,
 }
@@ -52,6 +54,7 @@ impl Facts {
             recent: engine.recent_files(),
             workspace: engine.workspace(),
             known_workspaces: engine.known_workspaces(),
+            demo: engine.has_demo().then(|| engine.demo_runs()),
             gathered: Some(now),
             frozen: false,
         };

@@ -34,6 +34,11 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     let theme = theme::of(ui.ctx());
     theme::paint_hairline(ui, rect.left_top(), rect.right_top());
     let facts = state.facts.clone();
+    let pulse = &facts.pulse;
+    if pulse.spans_per_s + pulse.samples_per_s + pulse.logs_per_s > 0.0 && state.live {
+        // Rates fall to zero by themselves; nothing else would wake the window for it.
+        ui.ctx().request_repaint_after(std::time::Duration::from_secs(1));
+    }
     let mut left = doors(theme, &facts.doors);
     if facts.workspace.is_some() || !facts.doors.is_empty() {
         left.extend(figures(theme, &facts.pulse));

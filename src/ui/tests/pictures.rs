@@ -80,7 +80,7 @@ fn none() -> Engine {
 
 #[test]
 fn home_waits_for_the_first_span() {
-    draw("home-waiting", none, |_| scene::waiting(), &[]);
+    draw("home-waiting", none, |_| Facts { demo: Some(false), ..scene::waiting() }, &[]);
 }
 
 #[test]

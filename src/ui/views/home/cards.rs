@@ -8,13 +8,15 @@ use crate::ui::shell::status_bar::door_name;
 use crate::ui::theme::size::{radius, space};
 use crate::ui::theme::{self, Face, Icon, icon};
 use crate::ui::view::{Request, ViewContext};
-use crate::ui::widgets::{Button, IconButton, Kind, card, card_header, dot, hairline_below, icon_button, stat};
+use crate::ui::widgets::{Button, IconButton, Kind, card, card_header, dot, hairline_below, icon_button, service_swatch, stat};
 use egui::{Align, Frame, Layout, Margin, Rect, Sense, Stroke, Ui, UiBuilder, pos2, vec2};
 use std::net::SocketAddr;
 use std::path::Path;
 
 /// Height of the cards of the lower row.
 pub const LOWER: f32 = 232.0;
+/// Services of the demo shop.
+const DEMO: [&str; 9] = ["web", "frontend", "checkout", "cart", "payment", "inventory", "shipping", "recommendation", "email"];
 /// Height of a row of the doors.
 const DOOR: f32 = 44.0;
 
@@ -285,6 +287,38 @@ pub fn open_file(ui: &mut Ui, ctx: &mut ViewContext<'_>, height: f32) {
         ui.add_space(10.0);
         let formats = "OTLP, Jaeger, Zipkin, Tempo, Chrome trace, X-Ray, Datadog, Go stdouttrace, zip, gz and zst";
         ui.add(egui::Label::new(theme::text(formats, Face::Small, theme.text_faint)).wrap());
+    });
+}
+
+/// Run the demo shop.
+pub fn demo(ui: &mut Ui, ctx: &mut ViewContext<'_>, height: f32, running: bool) {
+    let theme = ctx.theme;
+    titled(ui, height, Icon::Play, "Run the demo shop", "nine services on this machine that call each other", |ui| {
+        ui.allocate_ui(vec2(ui.available_width(), (ui.available_height() - 28.0).max(48.0)), |ui| {
+            ui.set_min_height(ui.available_height());
+            ui.spacing_mut().item_spacing = vec2(6.0, 6.0);
+            ui.horizontal_wrapped(|ui| {
+                for name in DEMO {
+                    let galley = ui.painter().layout_no_wrap(name.to_owned(), Face::Small.font(), theme.text);
+                    let (rect, _) = ui.allocate_exact_size(vec2(galley.size().x + 28.0, 20.0), Sense::hover());
+                    ui.painter().rect_filled(rect, radius::CHIP, theme.raised);
+                    let swatch = Rect::from_min_size(rect.min + vec2(6.0, 5.0), vec2(10.0, 10.0));
+                    let mut child = ui.new_child(UiBuilder::new().id_salt(name).max_rect(swatch));
+                    service_swatch(&mut child, ctx.services, name);
+                    ui.painter().galley(rect.min + vec2(22.0, 10.0 - galley.size().y / 2.0), galley, theme.text);
+                }
+            });
+        });
+        ui.horizontal(|ui| {
+            let command = if running { Command::StopDemo } else { Command::StartDemo };
+            let kind = if running { Kind::Plain } else { Kind::Primary };
+            let label = if running { "Stop demo" } else { "Start demo" };
+            if Button::new(label).kind(kind).hint(command.hint()).show(ui).clicked() {
+                ctx.run(command);
+            }
+            let note = if running { "running" } else { "into this workspace, Clear takes it away" };
+            ui.add(egui::Label::new(theme::text(note, Face::Small, theme.text_faint)).truncate());
+        });
     });
 }
 

@@ -4,6 +4,7 @@ use super::cards;
 use crate::engine::{Query, WORKSPACE};
 use crate::model::{TraceSummary, units};
 use crate::source::{Predicate, Run, ServiceSummary, SourceError, TimeRange, TraceOrder, TraceRequest};
+use crate::ui::command::Command;
 use crate::ui::nav::Place;
 use crate::ui::theme::size::{part, space};
 use crate::ui::theme::{self, Face, Icon};
@@ -156,6 +157,12 @@ fn headline(ui: &mut Ui, ctx: &mut ViewContext<'_>, answer: Option<&Answer>) {
     let mut right = ui.new_child(UiBuilder::new().id_salt("headline actions").max_rect(rect).layout(layout));
     if Button::new("Add a source").icon(Icon::Plus).show(&mut right).clicked() {
         ctx.go(Place::Home { setup: true });
+    }
+    if ctx.facts.demo == Some(true) {
+        let stop = Button::new("Stop demo").icon(Icon::Pause).kind(Kind::Quiet);
+        if stop.show(&mut right).clicked() {
+            ctx.run(Command::StopDemo);
+        }
     }
     let all = Button::new("All traces").icon(Icon::Traces).kind(Kind::Quiet);
     if all.show(&mut right).clicked() {

@@ -48,7 +48,20 @@ impl Setup {
             cards::received(&mut beside, ctx, RECEIVED);
             beside.add_space(space::SECTION);
         }
-        cards::open_file(&mut main, ctx, cards::LOWER);
+        match ctx.facts.demo.filter(|_| collects) {
+            None => cards::open_file(&mut main, ctx, cards::LOWER),
+            Some(running) => {
+                let half = (left - space::SECTION) / 2.0;
+                let at = main.cursor().min;
+                let place = |x: f32| {
+                    let rect = Rect::from_min_size(at + vec2(x, 0.0), vec2(half, cards::LOWER));
+                    UiBuilder::new().id_salt(("lower", x as i32)).max_rect(rect)
+                };
+                cards::open_file(&mut main.new_child(place(0.0)), ctx, cards::LOWER);
+                cards::demo(&mut main.new_child(place(half + space::SECTION)), ctx, cards::LOWER, running);
+                main.allocate_rect(Rect::from_min_size(at, vec2(left, cards::LOWER)), Sense::hover());
+            }
+        }
         // Both columns end together: the list of recent files takes what the left one leaves.
         let room = main.min_rect().height() - beside.min_rect().height();
         cards::recent(&mut beside, ctx, room.max(cards::LOWER));
@@ -76,16 +89,6 @@ impl Setup {
             let send = Button::new(Command::SendTestSpan.text()).icon(Icon::Send).hint(Command::SendTestSpan.hint());
             if send.show(&mut right).clicked() {
                 ctx.run(Command::SendTestSpan);
-            }
-            let demo = match (ctx.engine.has_demo(), ctx.engine.demo_runs()) {
-                (false, _) => None,
-                (true, false) => Some((Command::StartDemo, "Run the demo shop", Icon::Play)),
-                (true, true) => Some((Command::StopDemo, Command::StopDemo.text(), Icon::Pause)),
-            };
-            if let Some((command, text, icon)) = demo
-                && Button::new(text).icon(icon).hint(command.hint()).show(&mut right).clicked()
-            {
-                ctx.run(command);
             }
         }
         ui.add_space(20.0);
