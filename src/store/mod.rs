@@ -255,8 +255,11 @@ impl Workspace {
 
     /// Counts items that were refused for good.
     pub fn note_rejected(&self, door: Door, service: &str, signal: Signal, count: u64) {
-        let key = (door, SmolStr::from(service), signal);
-        shared::lock(&self.0.shared.rejected).add(key, Change::rejected(count));
+        let mut change = accounts::Changes::default();
+        change.add((door, SmolStr::from(service), signal), Change::rejected(count));
+        // Counted at once, written down with the next commit.
+        shared::lock(&self.0.shared.ledger).apply(&change);
+        shared::lock(&self.0.shared.rejected).merge(change);
     }
 
     /// Everything stored, as a source to read from.
@@ -271,11 +274,7 @@ impl Workspace {
 
     /// Received, stored and lost, by door, service and signal.
     pub fn accounts(&self) -> Vec<AccountRow> {
-        let mut ledger = accounts::Changes::default();
-        ledger.merge(shared::lock(&self.0.shared.rejected).clone());
-        let mut now = shared::lock(&self.0.shared.ledger).clone();
-        now.apply(&ledger);
-        now.rows()
+        shared::lock(&self.0.shared.ledger).rows()
     }
 
     /// Size and state.

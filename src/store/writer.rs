@@ -168,7 +168,7 @@ impl Writer {
         match result {
             Ok(replaced) => {
                 self.shared.set_problem(None);
-                self.publish(admitted, raws, refused, replaced);
+                self.publish(admitted, raws, replaced);
             }
             Err(error) => {
                 self.shared.set_problem(Some(error.to_string()));
@@ -284,8 +284,8 @@ impl Writer {
         late
     }
 
-    fn publish(&mut self, admitted: Vec<Admitted>, raws: Vec<RawJob>, refused: Changes, replaced: Vec<Replaced>) {
-        let mut changes = refused;
+    fn publish(&mut self, admitted: Vec<Admitted>, raws: Vec<RawJob>, replaced: Vec<Replaced>) {
+        let mut changes = Changes::default();
         let mut replies = Vec::with_capacity(admitted.len() + raws.len());
         let budget = self.shared.options.head_bytes;
         {
