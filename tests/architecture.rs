@@ -71,6 +71,8 @@ fn colours_are_chosen_in_the_theme() {
     let wrong: Vec<String> = sources()
         .iter()
         .filter(|source| !source.path.starts_with("src/ui/theme"))
+        // The rasteriser mixes the colours of pixels; it chooses none.
+        .filter(|source| !source.path.ends_with("ui/offscreen.rs"))
         .flat_map(|source| source.lines_with(chooses_a_colour))
         .collect();
     assert!(wrong.is_empty(), "colours outside src/ui/theme:\n{}", wrong.join("\n"));

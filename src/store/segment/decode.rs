@@ -2,6 +2,8 @@
 //!
 //! Texts of the dictionary keep their numbers, so nothing is hashed: a block becomes a [`SpanBatch`] by copying numbers.
 //! The batch holds the whole dictionary; who keeps it copies the spans into a batch of their own.
+//!
+//! Long because it mirrors `encode` column by column, and what a predicate may skip is decided where a column is read.
 
 use super::super::bytes::{In, unzigzag};
 use super::super::journal;

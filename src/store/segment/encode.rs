@@ -3,6 +3,9 @@
 //! Traces stand in the order of their start and a trace's spans together, so neighbours in a column are neighbours in
 //! meaning: a user or session repeats within its trace, starts are small steps. The list of attribute keys of a span (its
 //! shape) is one code, which keeps their order and says which columns have a value for the span.
+//!
+//! Long because one pass over the spans fills every column, and the columns are read back in the order they are written
+//! here (`decode`): the layout of a segment stands in one place.
 
 use super::super::bytes::Out;
 use super::super::error::StoreError;
