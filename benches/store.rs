@@ -24,6 +24,11 @@ fn row(what: &str, figure: String) {
     println!("{what:<58} {figure}");
 }
 
+/// With a clock of the time that the samples are of, so that retention leaves them.
+fn options() -> Options {
+    Options { clock: || UnixNanos(EPOCH), ..Options::default() }
+}
+
 /// Median milliseconds of `times` runs.
 fn millis(times: usize, mut run: impl FnMut()) -> f64 {
     let mut lengths: Vec<f64> = (0..times)
@@ -61,7 +66,7 @@ fn main() {
     let wanted = std::env::args().skip(1).find_map(|argument| argument.parse::<usize>().ok()).unwrap_or(1_000_000);
     journal();
     let dir = tempfile::tempdir().unwrap();
-    let workspace = Workspace::open(dir.path(), Options::default()).unwrap();
+    let workspace = Workspace::open(dir.path(), options()).unwrap();
     let (mut spans, mut seconds, mut latencies, mut some_id) = (0, 0.0, Vec::new(), None);
     for seed in 0.. {
         if spans >= wanted {
@@ -96,7 +101,7 @@ fn main() {
     row("close", format!("{:.2} s", start.elapsed().as_secs_f64()));
     row("on disk after close", format!("{:.1} B/span", bytes_of(dir.path()) as f64 / spans as f64));
     let start = Instant::now();
-    let workspace = Workspace::open(dir.path(), Options::default()).unwrap();
+    let workspace = Workspace::open(dir.path(), options()).unwrap();
     row(&format!("open, {spans} spans stored"), format!("{:.1} ms", start.elapsed().as_secs_f64() * 1e3));
     let (source, control) = (workspace.spans(), QueryControl::default());
     let id = some_id.unwrap();

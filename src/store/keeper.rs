@@ -1,7 +1,7 @@
 //! The keeper: the thread that seals, checkpoints, retains and compacts in the background.
 //!
 //! It reads and packs with connections of its own and hands finished work to the writer thread as a closure, so that an
-//! acknowledgement never waits for more than the insert of a segment (some 15 ms).
+//! acknowledgement never waits for more than the insert of a segment.
 
 use super::error::StoreError;
 use super::head::{HeadBatch, View};
@@ -20,7 +20,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-/// Spans of a segment. Packing one takes some 40 MB beside the head, so half of the 64k that the columns would like.
+/// Spans of a segment. Packing holds them decoded beside the head, so this is half of the 64k that the architecture
+/// names: blocks, not segments, set the compression.
 pub(crate) const SEGMENT_SPANS: usize = 32_768;
 /// Journal rows at which even few spans are sealed, so that a replay stays short.
 const MOST_ROWS: usize = 4_096;

@@ -2,7 +2,7 @@
 //!
 //! Segments never change in place. What is kept is read, packed anew and put in the place of the old ones in one
 //! transaction; the old rows are deleted, or hidden when the change can be undone. A list of tombstones would save the
-//! packing (5 µs a span, in the background), but every reader would have to look at it for ever after.
+//! packing (some microseconds a span, in the background), but every reader would have to look at it for ever after.
 
 use super::accounts::{Change, Changes};
 use super::error::StoreError;

@@ -87,7 +87,7 @@ fn what_was_acknowledged_is_there_after_a_crash_once() {
 
 #[test]
 fn answers_are_those_of_a_source_in_memory() {
-    let workspace = Workspace::in_memory(Options::default()).unwrap();
+    let workspace = Workspace::in_memory(Options { clock: || NOW, ..Options::default() }).unwrap();
     let spans = shop(2, 30);
     for part in spans.chunks(50) {
         append(&workspace, part);
@@ -126,7 +126,7 @@ fn sealed_spans_answer_as_before_and_survive_a_crash() {
 
 #[test]
 fn what_is_sealed_while_others_append_is_there_once() {
-    let workspace = Workspace::in_memory(Options { head_bytes: 200_000, ..Options::default() }).unwrap();
+    let workspace = Workspace::in_memory(Options { head_bytes: 200_000, clock: || NOW, ..Options::default() }).unwrap();
     let spans = shop(12, 900);
     std::thread::scope(|scope| {
         let writing = scope.spawn(|| spans.chunks(170).map(|part| append(&workspace, part).stored).sum::<u64>());
@@ -221,7 +221,7 @@ fn a_full_disk_is_said_and_work_resumes_when_there_is_room() {
 
 #[test]
 fn readers_see_whole_batches_while_others_append() {
-    let workspace = Workspace::in_memory(Options::default()).unwrap();
+    let workspace = Workspace::in_memory(Options { clock: || NOW, ..Options::default() }).unwrap();
     let spans = shop(4, 40);
     let ids: HashSet<TraceId> = spans.iter().map(|span| span.trace_id).collect();
     std::thread::scope(|scope| {
@@ -262,7 +262,7 @@ fn settings_and_raw_signals_survive() {
 
 #[test]
 fn other_content_under_the_same_ids_is_another_span() {
-    let workspace = Workspace::in_memory(Options::default()).unwrap();
+    let workspace = Workspace::in_memory(Options { clock: || NOW, ..Options::default() }).unwrap();
     let span = |name: &str| Span {
         trace_id: TraceId([1; 16]),
         span_id: SpanId::from(1),

@@ -20,8 +20,8 @@ use crate::model::{SpanId, TraceId, TraceSummary};
 use std::collections::HashMap;
 use std::ops::Range;
 
-/// A block ends at the first trace that ends past this many spans: what one trace look-up has to unpack. Blocks of 4k
-/// spans cost 1.1 B a span more than 16k and answer a trace in a third of the time.
+/// A block ends at the first trace that ends past this many spans: what one trace look-up has to unpack. On the sample
+/// shop blocks of 4k spans take 26.8 B a span, of 16k 26.1, and a look-up unpacks a quarter.
 const BLOCK_SPANS: usize = 4_096;
 /// A longer trace is cut.
 const BLOCK_LIMIT: usize = 8_192;

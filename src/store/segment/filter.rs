@@ -1,4 +1,5 @@
-//! Which traces a segment may hold: a Bloom filter of sixteen bits a trace, wrong once in two thousand times.
+//! Which traces a segment may hold: a Bloom filter of sixteen bits a trace or more, wrong less than three times in a
+//! thousand.
 //!
 //! Trace ids are random as they come (W3C), but not surely (Datadog, hand-made ones), so they are mixed first.
 
