@@ -361,7 +361,7 @@ impl Operations {
 }
 
 /// Failures travel up from callee to caller with the same cause: of findings with one cause, the one with the most
-/// failures stays, and of equal ones the deepest, which is the one whose name sorts by service of the cause.
+/// failures stays; of equal ones the costlier, else the first by service and name, whether or not it is the deepest.
 fn keep_root_causes(findings: Vec<Finding>) -> Vec<Finding> {
     let mut best: BTreeMap<(FindingKind, SmolStr, SmolStr), Finding> = BTreeMap::new();
     let mut out = Vec::new();
