@@ -6,9 +6,12 @@
 
 pub mod batch;
 pub mod door;
+pub mod histogram;
 pub mod id;
+pub mod labels;
 pub mod log;
 pub mod resource;
+pub mod sample;
 pub mod span;
 pub mod time;
 pub mod trace;
@@ -17,9 +20,12 @@ pub mod value;
 
 pub use batch::{AttrsRef, EventRef, LinkRef, ResourceRef, SpanBatch, SpanBatchBuilder, SpanRef, ValueRef};
 pub use door::{Door, Signal};
+pub use histogram::{BucketSpan, FloatHistogram, ResetHint};
 pub use id::{SpanId, TraceId};
+pub use labels::{Labels, LabelsBuilder};
 pub use log::LogRecord;
 pub use resource::{Resource, Scope};
+pub use sample::{Exemplar, MetricKind, MetricMetadata, SampleBatch, SampleColumn, SampleValue};
 pub use span::{Event, Link, Span, SpanKind, Status, StatusCode};
 pub use time::{DurationNs, UnixNanos};
 pub use trace::{Trace, TraceSummary};

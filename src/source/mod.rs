@@ -5,10 +5,12 @@
 
 mod memory;
 mod predicate;
+mod series;
 pub(crate) mod tally;
 
 pub use memory::MemorySource;
 pub use predicate::{AttrScope, Comparison, Field, Literal, Predicate};
+pub use series::{MatchOp, Matcher, MillisRange, PickedSeries, SeriesRequest, SeriesSet, SeriesSource};
 
 use crate::model::{DurationNs, Trace, TraceId, TraceSummary, UnixNanos};
 use smol_str::SmolStr;
