@@ -15,6 +15,7 @@ pub mod jaeger_thrift;
 pub mod open;
 pub mod otlp;
 pub mod redact;
+pub mod yaml;
 pub mod zipkin;
 
 mod assemble;
