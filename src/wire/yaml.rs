@@ -80,7 +80,9 @@ pub fn parse_all(text: &str) -> Result<Vec<Node>, YamlError> {
 pub fn parse(text: &str) -> Result<Option<Node>, YamlError> {
     let mut documents = parse_all(text)?;
     match documents.get(1) {
-        Some(second) => Err(YamlError { place: second.place, text: "a second document starts here, only one is expected".into() }),
+        Some(second) => {
+            Err(YamlError { place: second.place, text: "a second document starts here, only one is expected".into() })
+        }
         None => Ok(documents.pop()),
     }
 }
@@ -108,8 +110,14 @@ impl Node {
     /// A truth value: `true`, `false`, and YAML 1.1's `yes`, `no`, `on`, `off`, as Go's decoder takes them.
     pub fn truth(&self) -> Result<bool, YamlError> {
         match (&self.value, self.text()?) {
-            (Yaml::Scalar { plain: true, .. }, "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" | "y" | "Y") => Ok(true),
-            (Yaml::Scalar { plain: true, .. }, "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" | "n" | "N") => Ok(false),
+            (
+                Yaml::Scalar { plain: true, .. },
+                "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" | "y" | "Y",
+            ) => Ok(true),
+            (
+                Yaml::Scalar { plain: true, .. },
+                "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" | "n" | "N",
+            ) => Ok(false),
             (_, text) => Err(self.error(format!("expected true or false, found `{text}`"))),
         }
     }
@@ -140,10 +148,10 @@ impl Node {
             ".nan" => return Ok(f64::NAN),
             _ => {}
         }
-        if text.starts_with(|letter: char| letter.is_ascii_digit() || matches!(letter, '+' | '-' | '.')) {
-            if let Ok(number) = text.replace('_', "").parse() {
-                return Ok(number);
-            }
+        if text.starts_with(|letter: char| letter.is_ascii_digit() || matches!(letter, '+' | '-' | '.'))
+            && let Ok(number) = text.replace('_', "").parse()
+        {
+            return Ok(number);
         }
         self.integer().map(|integer| integer as f64).map_err(|_| self.error(format!("expected a number, found `{text}`")))
     }
@@ -162,7 +170,9 @@ impl Node {
         match &self.value {
             Yaml::Mapping(pairs) => Ok(pairs),
             Yaml::Scalar { .. } if self.is_null() => Ok(&[]),
-            Yaml::Scalar { .. } | Yaml::Sequence(_) => Err(self.error(format!("expected keys and values, found {}", self.kind()))),
+            Yaml::Scalar { .. } | Yaml::Sequence(_) => {
+                Err(self.error(format!("expected keys and values, found {}", self.kind())))
+            }
         }
     }
 
@@ -291,34 +301,42 @@ struct Builder {
 
 impl Builder {
     fn new(text: &str) -> Self {
-        let offsets = if text.is_ascii() { Vec::new() } else { text.char_indices().map(|(at, _)| at).chain([text.len()]).collect() };
+        let offsets =
+            if text.is_ascii() { Vec::new() } else { text.char_indices().map(|(at, _)| at).chain([text.len()]).collect() };
         Self { offsets, length: text.len(), stack: Vec::new(), anchors: HashMap::new(), documents: Vec::new(), nodes: 0 }
     }
 
     fn run(mut self, text: &str) -> Result<Vec<Node>, YamlError> {
         for event in Parser::new_from_str(text) {
-            let (event, span) = event.map_err(|error| YamlError { place: place(error.marker()), text: error.info().to_owned() })?;
+            let (event, span) =
+                event.map_err(|error| YamlError { place: place(error.marker()), text: error.info().to_owned() })?;
             let at = place(&span.start);
             let bytes = self.byte(&span.start)..self.byte(&span.end);
             match event {
                 Event::Scalar(text, style, anchor, tag) => {
                     let tag = tag.map(|tag| format!("{}{}", tag.handle, tag.suffix));
                     let plain = matches!(style, ScalarStyle::Plain) && tag.as_deref().is_none_or(|tag| !tag.ends_with("str"));
-                    self.add(Node { place: at, bytes, tag, value: Yaml::Scalar { text: text.into_owned(), plain } }, anchor, 1)?;
+                    self.add(
+                        Node { place: at, bytes, tag, value: Yaml::Scalar { text: text.into_owned(), plain } },
+                        anchor,
+                        1,
+                    )?;
                 }
-                Event::SequenceStart(anchor, tag) | Event::MappingStart(anchor, tag) if self.stack.len() >= MAX_DEPTH => {
-                    let _ = (anchor, tag);
+                Event::SequenceStart(..) | Event::MappingStart(..) if self.stack.len() >= MAX_DEPTH => {
                     return Err(YamlError { place: at, text: format!("nested deeper than {MAX_DEPTH} levels") });
                 }
-                Event::SequenceStart(anchor, tag) => self.open(at, bytes.start, tag.map(|tag| format!("{}{}", tag.handle, tag.suffix)), anchor, false),
-                Event::MappingStart(anchor, tag) => self.open(at, bytes.start, tag.map(|tag| format!("{}{}", tag.handle, tag.suffix)), anchor, true),
+                Event::SequenceStart(anchor, tag) => {
+                    self.open(at, bytes.start, tag.map(|tag| format!("{}{}", tag.handle, tag.suffix)), anchor, false)
+                }
+                Event::MappingStart(anchor, tag) => {
+                    self.open(at, bytes.start, tag.map(|tag| format!("{}{}", tag.handle, tag.suffix)), anchor, true)
+                }
                 Event::SequenceEnd | Event::MappingEnd => self.close(bytes.end)?,
                 Event::Alias(anchor) => {
-                    let (mut node, size) = self
-                        .anchors
-                        .get(&anchor)
-                        .cloned()
-                        .ok_or_else(|| YamlError { place: at, text: "an alias to something that is not complete yet".into() })?;
+                    let (mut node, size) = self.anchors.get(&anchor).cloned().ok_or_else(|| YamlError {
+                        place: at,
+                        text: "an alias to something that is not complete yet".into(),
+                    })?;
                     (node.place, node.bytes) = (at, bytes);
                     self.add(node, 0, size)?;
                 }
@@ -329,7 +347,11 @@ impl Builder {
     }
 
     fn byte(&self, marker: &Marker) -> usize {
-        if self.offsets.is_empty() { marker.index().min(self.length) } else { self.offsets.get(marker.index()).copied().unwrap_or(self.length) }
+        if self.offsets.is_empty() {
+            marker.index().min(self.length)
+        } else {
+            self.offsets.get(marker.index()).copied().unwrap_or(self.length)
+        }
     }
 
     fn open(&mut self, place: Place, start: usize, tag: Option<String>, anchor: usize, mapping: bool) {
@@ -361,7 +383,10 @@ impl Builder {
 }
 
 fn place(marker: &Marker) -> Place {
-    Place { line: u32::try_from(marker.line()).unwrap_or(u32::MAX), column: u32::try_from(marker.col() + 1).unwrap_or(u32::MAX) }
+    Place {
+        line: u32::try_from(marker.line()).unwrap_or(u32::MAX),
+        column: u32::try_from(marker.col() + 1).unwrap_or(u32::MAX),
+    }
 }
 
 fn size(node: &Node) -> usize {
