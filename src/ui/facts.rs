@@ -86,9 +86,20 @@ impl Facts {
         }
     }
 
-    /// Where a client finds OTLP over HTTP: either OTLP door takes it. The usual port when neither is open.
+    /// Where a client finds OTLP over HTTP: either OTLP door takes it. While neither is open, the port that one would be
+    /// moved to, never the one that another program holds; the usual port where nothing collects.
     pub fn http_port(&self) -> u16 {
-        self.port(Door::OtlpHttp).or_else(|| self.port(Door::OtlpGrpc)).unwrap_or(4318)
+        let moved = |door: Door| match &self.doors.iter().find(|status| status.door == door)?.state {
+            DoorState::Busy { suggestion, .. } => *suggestion,
+            _ => None,
+        };
+        let open = self.port(Door::OtlpHttp).or_else(|| self.port(Door::OtlpGrpc));
+        open.or_else(|| moved(Door::OtlpHttp)).or_else(|| moved(Door::OtlpGrpc)).unwrap_or(4318)
+    }
+
+    /// True when spans can arrive over OTLP now.
+    pub fn listens(&self) -> bool {
+        self.port(Door::OtlpHttp).or_else(|| self.port(Door::OtlpGrpc)).is_some()
     }
 
     /// True when a door listens beyond loopback, on a container bridge.

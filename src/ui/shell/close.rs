@@ -39,6 +39,9 @@ pub fn show(ctx: &Context, state: &mut State) {
     if modal.should_close() {
         state.asks_close = false;
     }
+    if !state.asks_close {
+        ctx.request_repaint();
+    }
     if let Some(ended) = modal.inner {
         state.ended = Some(ended);
         state.asks_close = false;

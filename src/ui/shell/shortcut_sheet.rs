@@ -43,6 +43,8 @@ pub fn show(ctx: &Context, open: &mut bool, offered: impl Fn(Command) -> bool) {
     });
     if modal.inner || modal.should_close() {
         *open = false;
+        // What lay over the views must go at once, not at the next event.
+        ctx.request_repaint();
     }
 }
 

@@ -4,6 +4,7 @@ use super::cards;
 use crate::engine::{Query, WORKSPACE};
 use crate::model::{TraceSummary, units};
 use crate::source::{Predicate, Run, ServiceSummary, SourceError, TimeRange, TraceOrder, TraceRequest};
+use crate::ui::Range;
 use crate::ui::command::Command;
 use crate::ui::nav::Place;
 use crate::ui::theme::size::{part, space};
@@ -23,7 +24,10 @@ const REFRESH: Duration = Duration::from_secs(1);
 
 /// What the overview shows, prepared off the frame.
 struct Answer {
-    range: TimeRange,
+    /// The range that was asked for, as it was chosen.
+    asked: Range,
+    /// Nothing is in that range; everything is shown instead.
+    older: bool,
     services: Vec<ServiceSummary>,
     notable: Vec<TraceSummary>,
     runs: Vec<Run>,
@@ -101,13 +105,13 @@ impl Overview {
         self.asked = Some((revision, Instant::now()));
         let spans = source.spans.clone();
         let wanted = ctx.range.at(ctx.now, spans.extent());
+        let asked = ctx.range;
         self.query = ctx.engine.ask(move |control| {
             let mut range = wanted;
             let mut services = spans.services(range, PARTS, control)?;
             // Nothing lately: what there is beats an empty page.
-            if services.is_empty()
-                && let Some(extent) = spans.extent()
-            {
+            let older = services.is_empty();
+            if older && let Some(extent) = spans.extent() {
                 range = extent;
                 services = spans.services(range, PARTS, control)?;
             }
@@ -126,7 +130,7 @@ impl Overview {
             }
             let mut runs = spans.runs(control)?;
             runs.truncate(ROWS);
-            Ok(Answer { range, services, notable, runs })
+            Ok(Answer { asked, older, services, notable, runs })
         });
     }
 }
@@ -147,9 +151,9 @@ fn headline(ui: &mut Ui, ctx: &mut ViewContext<'_>, answer: Option<&Answer>) {
     left.label(theme::text(title, Face::Display, theme.text_strong));
     if let Some(answer) = answer {
         let spans: u64 = answer.services.iter().map(|service| service.spans).sum();
-        let from = units::day_and_minute(answer.range.start, ctx.zone);
+        let within = within(answer.asked, answer.older, ctx.zone);
         let last = answer.services.iter().map(|service| service.last_seen).max().unwrap_or_default();
-        let note = format!("{} spans since {from}, the last {} ago", units::count(spans), units::ago(last, ctx.now));
+        let note = format!("{} spans{within}, the last {} ago", units::count(spans), units::ago(last, ctx.now));
         let note = note.replace("the last now ago", "the last just now");
         left.label(theme::text(note, Face::Body, theme.text_subdued));
     }
@@ -169,6 +173,17 @@ fn headline(ui: &mut Ui, ctx: &mut ViewContext<'_>, answer: Option<&Answer>) {
         ctx.go(Place::traces_of(WORKSPACE));
     }
     ui.add_space(20.0);
+}
+
+/// What the count of spans is a count of: ` in the last 15 min`.
+fn within(asked: Range, older: bool, zone: &jiff::tz::TimeZone) -> String {
+    let label = asked.label(zone);
+    let named = match asked {
+        Range::All => return " in all".to_owned(),
+        Range::Last(_) => format!("the {}", label.to_lowercase()),
+        Range::Between(_) => label,
+    };
+    if older { format!(" in all, none in {named}") } else { format!(" in {named}") }
 }
 
 /// Widths of the numeric columns, from the right.
@@ -326,4 +341,19 @@ fn runs(ui: &mut Ui, ctx: &mut ViewContext<'_>, answer: &Answer) {
         }
         ui.add_space(4.0);
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::DurationNs;
+    use jiff::tz::TimeZone;
+
+    #[test]
+    fn the_count_says_what_it_counts() {
+        let minutes = Range::Last(DurationNs(900_000_000_000));
+        assert_eq!(within(minutes, false, &TimeZone::UTC), " in the last 15 min");
+        assert_eq!(within(minutes, true, &TimeZone::UTC), " in all, none in the last 15 min");
+        assert_eq!(within(Range::All, false, &TimeZone::UTC), " in all");
+    }
 }

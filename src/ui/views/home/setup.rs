@@ -151,6 +151,11 @@ impl Setup {
                 ctx.requests.push(Request::Copy(text, step.title.to_owned()));
                 self.copied[index.min(2)] = true;
             }
+            if is_settings && !ctx.facts.listens() {
+                ui.add_space(6.0);
+                let text = format!("Nothing listens on {} yet; the ports are chosen above", ctx.facts.http_port());
+                ui.label(theme::text(text, Face::Small, theme.warn));
+            }
             if is_settings && self.target != Target::Shell && !ctx.facts.receives_from_containers() {
                 ui.add_space(6.0);
                 ui.horizontal(|ui| {
