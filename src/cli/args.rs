@@ -32,7 +32,7 @@ pub struct Arguments {
     /// The command; without one the window opens.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// Trace files to open in the window.
+    /// Trace files to open in the window, or links such as belvedere://trace/ID.
     pub files: Vec<PathBuf>,
 }
 

@@ -12,7 +12,7 @@ use crate::model::Door;
 use bytes::Bytes;
 use serde_json::json;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -47,8 +47,7 @@ pub fn serve(arguments: &Arguments, serve: &ServeArguments) -> Result<u8, Failur
 
 /// `belvedere [FILE...]`: the window, or the window of the Belvedere that serves this workspace already.
 pub fn window(arguments: &Arguments) -> Result<u8, Failure> {
-    let files: Vec<PathBuf> =
-        arguments.files.iter().map(|file| std::path::absolute(file).unwrap_or_else(|_| file.clone())).collect();
+    let files: Vec<PathBuf> = arguments.files.iter().map(|file| absolute(file)).collect();
     if let Some(reason) = no_window() {
         // A machine without a display may still reach a Belvedere that has one.
         let place = place(arguments.common.workspace.as_deref())?;
@@ -70,6 +69,14 @@ pub fn window(arguments: &Arguments) -> Result<u8, Failure> {
     }
     main.engine.stop();
     ended.map(|_| DONE)
+}
+
+/// The file as the window finds it from any folder; a link to a trace stays as it is.
+fn absolute(file: &Path) -> PathBuf {
+    if file.to_str().is_some_and(|text| text.starts_with("belvedere://")) {
+        return file.to_owned();
+    }
+    std::path::absolute(file).unwrap_or_else(|_| file.to_owned())
 }
 
 /// Asks the running Belvedere to show its window with these files.

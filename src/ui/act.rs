@@ -1,7 +1,7 @@
 //! Carries out what was asked for during a frame, in one place, after drawing.
 
 use super::command::Command;
-use super::nav::{Place, Screen};
+use super::nav::{Place, Screen, read_link};
 use super::range::Range;
 use super::shell::palette::{Palette, trace_id_in};
 use super::shell::rail;
@@ -242,15 +242,23 @@ fn arrived(state: &mut State, views: &mut Views) {
     }
 }
 
-/// Opens a file, a folder being a workspace.
+/// Opens a file, a folder being a workspace, a link being a trace of the workspace.
 pub fn open_path(state: &mut State, path: PathBuf) {
+    if let Some((id, span)) = path.to_str().and_then(read_link) {
+        state.requests.push(Request::Go(Place::Trace { source: WORKSPACE, id, span }));
+        return;
+    }
     let name = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
     let query = if path.is_dir() { state.engine.open_workspace(path.clone()) } else { state.engine.open_file(path.clone()) };
     state.opening.push(Opening { name, path: Some(path), query, switch: false });
 }
 
-/// Pasted text outside a field: a trace id, a traceparent, or the text of a trace file.
+/// Pasted text outside a field: a link, a trace id, a traceparent, or the text of a trace file.
 pub fn paste(state: &mut State, views: &Views, text: &str) {
+    if let Some((id, span)) = read_link(text) {
+        state.requests.push(Request::Go(Place::Trace { source: state.source, id, span }));
+        return;
+    }
     if let Some(id) = trace_id_in(text) {
         if views.has(Screen::Trace) {
             state.requests.push(Request::Go(Place::trace(state.source, id)));
@@ -262,7 +270,7 @@ pub fn paste(state: &mut State, views: &Views, text: &str) {
         let query = state.engine.open_text("pasted", text.to_owned());
         state.opening.push(Opening { name: "pasted text".to_owned(), path: None, query, switch: false });
     } else {
-        let toast = Toast::new(Level::Warn, "What was pasted is no trace id, traceparent or JSON of traces");
+        let toast = Toast::new(Level::Warn, "What was pasted is no link, trace id, traceparent or JSON of traces");
         state.notices.push(toast, state.now);
     }
 }

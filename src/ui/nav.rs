@@ -113,6 +113,31 @@ impl Place {
     }
 }
 
+/// What a link to a trace begins with.
+const LINK: &str = "belvedere://trace/";
+
+/// A link that opens a trace, and in it a span, wherever Belvedere runs on the same data:
+/// `belvedere://trace/7f3a…?span=51d2…`.
+pub fn link(id: TraceId, span: Option<SpanId>) -> String {
+    match span {
+        Some(span) => format!("{LINK}{id}?span={span}"),
+        None => format!("{LINK}{id}"),
+    }
+}
+
+/// Reads what [`link`] writes; parameters that are not known are passed over.
+pub fn read_link(text: &str) -> Option<(TraceId, Option<SpanId>)> {
+    let rest = text.trim().strip_prefix(LINK)?;
+    let (id, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let id = id.trim_end_matches('/').to_lowercase().parse().ok()?;
+    let span = query.split('&').find_map(|pair| pair.strip_prefix("span="));
+    let span = match span {
+        Some(hex) => Some(hex.to_lowercase().parse().ok()?),
+        None => None,
+    };
+    Some((id, span))
+}
+
 /// The history of places.
 #[derive(Debug)]
 pub struct History {
@@ -197,6 +222,18 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_link_names_a_trace_and_a_span_and_nothing_else_is_one() {
+        let (id, span) = (TraceId([7; 16]), SpanId::from(0x51d2));
+        assert_eq!(read_link(&link(id, Some(span))), Some((id, Some(span))));
+        assert_eq!(read_link(&format!(" {}\n", link(id, None))), Some((id, None)));
+        assert_eq!(read_link(&format!("{}?tab=flame&span={span}", link(id, None))), Some((id, Some(span))));
+        for wrong in ["belvedere://trace/12", "belvedere://other/x", "https://x/", "", "belvedere://trace/07?span=zz"] {
+            assert_eq!(read_link(wrong), None, "{wrong}");
+        }
+        assert_eq!(read_link(&format!("{}?span=zz", link(id, None))), None);
+    }
 
     fn file(number: u32) -> Place {
         Place::traces_of(SourceId(number))
