@@ -30,6 +30,8 @@ pub const NO_LANE: u32 = u32::MAX;
 pub struct LayoutInput {
     /// Nodes whose children are not shown.
     pub collapsed: HashSet<u32>,
+    /// Nodes that are not shown, nor is anything under them.
+    pub hidden: HashSet<u32>,
     /// Show only this node and what is under it.
     pub root: Option<u32>,
     /// What decides the colour.

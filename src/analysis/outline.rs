@@ -6,14 +6,17 @@ use crate::model::{DurationNs, SpanBatch, units};
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
-/// Nodes in pre-order without those under a collapsed one.
-pub fn visible_rows(tree: &Tree, collapsed: &HashSet<u32>) -> Vec<u32> {
+/// Nodes in pre-order without those under a collapsed one, and without hidden ones and what is under them.
+pub fn visible_rows(tree: &Tree, collapsed: &HashSet<u32>, hidden: &HashSet<u32>) -> Vec<u32> {
     let whole = tree.preorder();
     let mut rows = Vec::with_capacity(whole.len());
     let mut at = 0;
     while let Some(node) = whole.get(at).copied() {
-        rows.push(node);
-        at += if collapsed.contains(&node) { tree.subtree_size(node) as usize } else { 1 };
+        let left_out = hidden.contains(&node);
+        if !left_out {
+            rows.push(node);
+        }
+        at += if left_out || collapsed.contains(&node) { tree.subtree_size(node) as usize } else { 1 };
     }
     rows
 }
@@ -87,6 +90,8 @@ mod tests {
              (parent 0000000000000063 not received)\n  lost  web  10 ms\n"
         );
         assert_eq!(outline(&batch, &tree, Some(1), 1), "call  web  50 ms  self 40 ms\nand 1 more spans\n");
-        assert_eq!(visible_rows(&tree, &HashSet::from([1])).len(), 4);
+        let none = HashSet::new();
+        assert_eq!(visible_rows(&tree, &HashSet::from([1]), &none).len(), 4);
+        assert_eq!(visible_rows(&tree, &none, &HashSet::from([1])).len(), 3);
     }
 }

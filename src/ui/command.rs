@@ -203,6 +203,18 @@ commands! {
     ReRoot(Trace, "Re-root at span", "", Keys::One(NONE, Key::Enter)),
     /// One re-root back.
     ReRootBack(Trace, "Back to the parent's root", "", Keys::One(NONE, Key::Backspace)),
+    /// Line, dimmed rest, off.
+    CriticalPath(Trace, "Critical path", "Line, then the rest dimmed, then off", Keys::One(NONE, Key::C)),
+    /// Hides what has no error in it or below it.
+    OnlyErrors(Trace, "Only errors", "Errors and the spans above them, or everything again", Keys::One(SHIFT, Key::E)),
+    /// Goes to the span that the selected one links to.
+    FollowLink(Trace, "Follow link", "To the span that the selected one links to", Keys::One(SHIFT, Key::CloseBracket)),
+    /// Copies a link to the selected span.
+    CopyLink(Trace, "Copy link", "Opens this trace and span wherever its data is", Keys::One(CTRL_SHIFT, Key::L)),
+    /// Copies the trace for a ticket.
+    CopyMarkdown(Trace, "Copy trace as Markdown", "Figures, errors and the tree, for a ticket", Keys::None),
+    /// Copies the request of the selected span.
+    CopyCurl(Trace, "Copy request as curl", "What the span's HTTP attributes tell of it", Keys::None),
     /// Copies the trace id.
     CopyTraceId(Trace, "Copy trace id", "", Keys::None),
     /// Copies the span as attributes.

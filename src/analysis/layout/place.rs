@@ -35,13 +35,23 @@ struct Block {
 pub(super) fn place(tree: &Tree, input: &LayoutInput) -> Placed {
     let nodes = tree.nodes() as usize;
     let root = input.root.filter(|root| (*root as usize) < nodes);
-    let roots = root.map_or_else(|| tree.roots().to_vec(), |root| vec![root]);
+    let mut roots = root.map_or_else(|| tree.roots().to_vec(), |root| vec![root]);
+    roots.retain(|root| !input.hidden.contains(root));
     let order = shown(tree, input, root);
     let mut blocks = vec![Block::default(); nodes];
     let mut packer = Packer::default();
     let mut sorted = Vec::new();
+    let mut left = Vec::new();
     for node in order.iter().rev().copied() {
-        let children = if input.collapsed.contains(&node) { &[][..] } else { tree.children(node) };
+        let children = if input.collapsed.contains(&node) {
+            &[][..]
+        } else if input.hidden.is_empty() {
+            tree.children(node)
+        } else {
+            left.clear();
+            left.extend(tree.children(node).iter().filter(|child| !input.hidden.contains(child)));
+            &left
+        };
         let (start, drawn) = (tree.start(node), tree.end(node));
         let end = if tree.marks(node).has(Marks::IN_FLIGHT) { i64::MAX } else { drawn.max(start.saturating_add(1)) };
         let below = packer.pack(children, &mut blocks, &mut sorted);
@@ -75,8 +85,11 @@ fn shown(tree: &Tree, input: &LayoutInput, root: Option<u32>) -> Vec<u32> {
     let mut at = range.start;
     while at < range.end {
         let node = whole[at];
-        order.push(node);
-        at += if input.collapsed.contains(&node) { tree.subtree_size(node) as usize } else { 1 };
+        let hidden = input.hidden.contains(&node);
+        if !hidden {
+            order.push(node);
+        }
+        at += if hidden || input.collapsed.contains(&node) { tree.subtree_size(node) as usize } else { 1 };
     }
     order
 }

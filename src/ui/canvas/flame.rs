@@ -114,7 +114,7 @@ impl Highlight {
 }
 
 impl Scene<'_> {
-    fn pixels(&self) -> PixelView {
+    pub(super) fn pixels(&self) -> PixelView {
         self.view.pixels(f64::from(self.rect.width() * self.pixels_per_point))
     }
 
@@ -152,7 +152,7 @@ impl Scene<'_> {
         self.bar_at(lane, left, right.max(left + 1.0))
     }
 
-    fn bar_at(&self, lane: u32, left: f64, right: f64) -> Rect {
+    pub(super) fn bar_at(&self, lane: u32, left: f64, right: f64) -> Rect {
         let top = self.lane_top(lane);
         // Far outside the view `f32` would lose its way.
         let width = f64::from(self.rect.width() * self.pixels_per_point);
@@ -188,7 +188,7 @@ impl Scene<'_> {
     }
 }
 
-fn quad(mesh: &mut Mesh, rect: Rect, colour: Color32) {
+pub(super) fn quad(mesh: &mut Mesh, rect: Rect, colour: Color32) {
     let first = mesh.vertices.len() as u32;
     let corner = |pos| Vertex { pos, uv: WHITE_UV, color: colour };
     mesh.vertices.extend([
@@ -326,9 +326,18 @@ pub fn paint(painter: &Painter, scene: &Scene<'_>, built: &Built, text: &LabelTe
         }
         let left = label.rect.left() + if look.is_error() { 8.0 } else { 5.0 };
         let hidden = (text.hidden)(node);
-        let variant = u8::from(look.calls()) | u8::from(hidden) << 1 | u8::from(look.is_virtual()) << 2;
+        if hidden > 0 {
+            // How many spans the fold holds, in place of them.
+            let galley = painter.layout_no_wrap(format!("+{}", units::count(u64::from(hidden))), font.clone(), colour);
+            if right - galley.size().x > left {
+                right -= galley.size().x;
+                painter.galley(pos2(right, label.rect.center().y - galley.size().y / 2.0), galley, colour);
+                right -= 8.0;
+            }
+        }
+        let variant = u8::from(look.calls()) | u8::from(look.is_virtual()) << 2;
         let id = if look.is_virtual() { 0 } else { text.batch.spans[node as usize].name };
-        let cut = elided.text(&painter, &font, id, variant, right - left, || text.of(node, hidden));
+        let cut = elided.text(&painter, &font, id, variant, right - left, || text.of(node));
         if !cut.is_empty() {
             let galley = painter.layout_no_wrap(cut.to_string(), font.clone(), colour);
             painter.galley(pos2(left, label.rect.center().y - galley.size().y / 2.0), galley, colour);
@@ -342,19 +351,18 @@ pub struct LabelText<'a> {
     pub batch: &'a SpanBatch,
     /// Durations.
     pub tree: &'a Tree,
-    /// True for a folded node with something under it.
-    pub hidden: &'a dyn Fn(u32) -> bool,
+    /// Spans that a folded node holds; 0 for one that is not folded.
+    pub hidden: &'a dyn Fn(u32) -> u32,
 }
 
 impl LabelText<'_> {
-    fn of(&self, node: u32, hidden: bool) -> String {
+    fn of(&self, node: u32) -> String {
         if self.tree.is_virtual(node) {
             return "parent not received".to_owned();
         }
         let span = self.batch.span(node as usize);
         let arrow = if self.tree.marks(node).has(crate::analysis::Marks::CALLS) { "\u{2192} " } else { "" };
-        let folded = if hidden { " \u{2026}" } else { "" };
-        format!("{arrow}{}{folded}", span.name())
+        format!("{arrow}{}", span.name())
     }
 }
 

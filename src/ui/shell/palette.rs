@@ -7,7 +7,7 @@ use crate::source::{ServiceSummary, TimeRange, TraceList, TraceRequest};
 use crate::ui::command::Command;
 use crate::ui::facts::Facts;
 use crate::ui::fuzzy;
-use crate::ui::nav::{Place, SettingsPage};
+use crate::ui::nav::{Place, SettingsPage, read_link};
 use crate::ui::range::Range;
 use crate::ui::range_text;
 use crate::ui::theme::size::{part, radius, space};
@@ -104,6 +104,17 @@ impl Palette {
     pub fn show(&mut self, ctx: &Context, around: &Around<'_>) -> Option<Option<Request>> {
         let arrived = usize::from(self.services.poll()) + usize::from(self.traces.poll());
         self.build(around, arrived);
+        // Keys before paint: what closes it leaves no veil behind, not even for a frame.
+        let (up, down, enter, escape) = ctx.input_mut(|input| {
+            let mut take = |key| input.consume_key(egui::Modifiers::NONE, key);
+            (take(Key::ArrowUp), take(Key::ArrowDown), take(Key::Enter), take(Key::Escape))
+        });
+        if escape {
+            return Some(None);
+        }
+        if enter && let Some(row) = self.rows.get(self.selected) {
+            return Some(Some(row.request.clone()));
+        }
         let theme = theme::of(ctx);
         let screen = ctx.content_rect();
         let veil = Area::new(egui::Id::unique("palette veil")).order(Order::Middle).fixed_pos(screen.min).show(ctx, |ui| {
@@ -115,22 +126,12 @@ impl Palette {
             return Some(None);
         }
         let mut chosen = None;
-        let (up, down, enter, escape) = ctx.input_mut(|input| {
-            let mut take = |key| input.consume_key(egui::Modifiers::NONE, key);
-            (take(Key::ArrowUp), take(Key::ArrowDown), take(Key::Enter), take(Key::Escape))
-        });
-        if escape {
-            return Some(None);
-        }
         let last = self.rows.len().saturating_sub(1);
         if up {
             self.selected = self.selected.checked_sub(1).unwrap_or(last);
         }
         if down {
             self.selected = if self.selected >= last { 0 } else { self.selected + 1 };
-        }
-        if enter && let Some(row) = self.rows.get(self.selected) {
-            chosen = Some(row.request.clone());
         }
         let width = part::PALETTE.min(screen.width() - 48.0);
         let left = screen.center().x - width / 2.0;
@@ -243,7 +244,10 @@ impl Palette {
             Some('#') => self.traces(&text[1..], around, &mut rows),
             Some(':') => ranges(&text[1..], around, &mut rows),
             _ => {
-                if let Some(id) = trace_id_in(&text) {
+                if let Some((id, span)) = read_link(&text) {
+                    let request = Request::Go(Place::Trace { source: self.source, id, span });
+                    rows.push(Row { request, ..self.trace_row(id, "open what the link names") });
+                } else if let Some(id) = trace_id_in(&text) {
                     rows.push(self.trace_row(id, "open this trace"));
                 }
                 places(&text, around, &mut rows);
@@ -446,9 +450,13 @@ fn icon_of(command: Command) -> Icon {
         Command::ShowFlame => Icon::Flame,
         Command::ShowTable => Icon::Table,
         Command::ShowWaterfall => Icon::Traces,
-        Command::CopyTraceId | Command::CopySpan | Command::CopyTextTree => Icon::Copy,
+        Command::CopyTraceId | Command::CopySpan | Command::CopyTextTree | Command::CopyMarkdown | Command::CopyCurl => {
+            Icon::Copy
+        }
+        Command::CopyLink | Command::FollowLink => Icon::Link,
+        Command::CriticalPath => Icon::Bolt,
         Command::ExportOtlp | Command::ExportJaeger | Command::ExportZipkin | Command::ExportChrome => Icon::Download,
-        Command::NextError | Command::PreviousError => Icon::Error,
+        Command::NextError | Command::PreviousError | Command::OnlyErrors => Icon::Error,
         _ => Icon::Target,
     }
 }

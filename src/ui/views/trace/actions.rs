@@ -43,6 +43,9 @@ pub(super) fn show(view: &mut TraceView, ui: &mut Ui, ctx: &mut ViewContext<'_>)
     let Some(open) = &mut view.open else { return };
     let button = Button::new("Copy as").icon(Icon::Copy).after(Icon::Down).small().show(ui);
     menu::menu(&button, 250.0, |ui| {
+        if menu::item(ui, "Link", Command::CopyLink.keys_text().as_deref(), false) {
+            copy_link(open, ctx);
+        }
         if menu::item(ui, "Trace id", None, false) {
             copy_trace_id(open, ctx);
         }
@@ -58,6 +61,12 @@ pub(super) fn show(view: &mut TraceView, ui: &mut Ui, ctx: &mut ViewContext<'_>)
         }
         if menu::item(ui, "Text tree for an issue or a prompt", None, false) {
             copy_outline(open, ctx);
+        }
+        if menu::item(ui, "Markdown for a ticket", None, false) {
+            copy_markdown(open, ctx);
+        }
+        if open.supports(Command::CopyCurl) && menu::item(ui, "Request as curl", None, false) {
+            copy_curl(open, ctx);
         }
         menu::separator(ui);
         for (command, text) in super::export::FORMATS {
@@ -116,4 +125,20 @@ pub(super) fn copy_trace(open: &Open, ctx: &mut ViewContext<'_>) {
 pub(super) fn copy_outline(open: &Open, ctx: &mut ViewContext<'_>) {
     let text = outline(open.loaded.batch(), &open.loaded.tree, open.roots.last().copied(), OUTLINE_LINES);
     copy(ctx, text, "Text tree");
+}
+
+pub(super) fn copy_link(open: &Open, ctx: &mut ViewContext<'_>) {
+    let span = selected(open).map(|span| span.span_id());
+    copy(ctx, crate::ui::nav::link(open.loaded.trace.id, span), "Link");
+}
+
+pub(super) fn copy_markdown(open: &Open, ctx: &mut ViewContext<'_>) {
+    let text = super::copies::markdown(&open.loaded, open.roots.last().copied());
+    copy(ctx, text, "Markdown");
+}
+
+pub(super) fn copy_curl(open: &Open, ctx: &mut ViewContext<'_>) {
+    if let Some(text) = selected(open).and_then(super::copies::curl) {
+        copy(ctx, text, "Request");
+    }
 }

@@ -168,6 +168,10 @@ fn head(open: &mut Open, ui: &mut Ui, ctx: &mut ViewContext<'_>, span: SpanRef<'
                 open.details.asked = false;
                 open.details.open = false;
             }
+            let keys = crate::ui::command::Command::CopyLink.keys_text();
+            if widgets::IconButton::new(Icon::Link, "Copy link to this span").keys(keys).show(ui).clicked() {
+                super::actions::copy_link(open, ctx);
+            }
             if icon_button(ui, Icon::Copy, "Copy span as OTLP JSON") {
                 super::actions::copy_span(open, ctx);
             }
@@ -202,16 +206,16 @@ pub(super) fn quoted(text: &str) -> String {
 
 fn figures(open: &Open, ui: &mut Ui, theme: &Theme, node: u32) {
     let tree = &open.loaded.tree;
-    let (start, end) = tree.extent();
+    let start = tree.extent().0;
     let length = tree.duration(node);
     let since = DurationNs(tree.start(node).saturating_sub(start));
     let in_flight = tree.marks(node).has(Marks::IN_FLIGHT);
-    let share = length as f64 / end.saturating_sub(start).max(1) as f64;
+    let share = open.current_shape().and_then(|shape| shape.path.share(node));
     let values = [
         (if in_flight { "So far" } else { "Duration" }, units::duration(DurationNs(length))),
         ("Self", units::duration(DurationNs(tree.self_time(node)))),
         ("Starts", format!("+{}", units::offset(since, DurationNs((since.0 / 1_000).max(1))))),
-        ("Of the trace", units::percent(share)),
+        ("Critical path", share.map_or_else(|| "off path".to_owned(), units::percent)),
     ];
     ui.columns(4, |columns| {
         for (ui, (title, value)) in columns.iter_mut().zip(values) {

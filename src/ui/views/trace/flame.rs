@@ -1,13 +1,13 @@
 //! The flame tab: minimap, ruler, canvas, operations in view.
 
 use super::load::Shape;
-use super::state::Open;
-use super::{operations, tooltip};
+use super::state::{Critical, Open};
+use super::{operations, time_went, tooltip};
 use crate::analysis::Group;
 use crate::model::{DurationNs, units};
 use crate::ui::canvas::flame::{self, Built, Hit, LabelText, ROW_HEIGHTS, Scene};
 use crate::ui::canvas::minimap::{Minimap, Strip};
-use crate::ui::canvas::{Palette, elide::Elided, ruler};
+use crate::ui::canvas::{Palette, critical, elide::Elided, ruler};
 use crate::ui::command::Command;
 use crate::ui::theme::size::{radius, stroke};
 use crate::ui::theme::{Face, Theme};
@@ -91,6 +91,14 @@ pub(super) fn show(open: &mut Open, ui: &mut Ui, ctx: &mut ViewContext<'_>) {
             .frame(Frame::new().fill(ctx.theme.panel))
             .show(ui, |ui| operations::show(open, ui, ctx));
     }
+    if height > 460.0 && open.critical != Critical::Off && shape.path.total > 0 {
+        Panel::bottom("trace_time_went")
+            .exact_size(time_went::HEIGHT)
+            .resizable(false)
+            .show_separator_line(false)
+            .frame(Frame::new().fill(ctx.theme.surface))
+            .show(ui, |ui| time_went::show(open, ui, ctx, &shape.path));
+    }
     CentralPanel::default().frame(Frame::new().fill(ctx.theme.surface)).show(ui, |ui| canvas(open, ui, ctx, &shape, &palette));
     open.palette = Some((palette_key(open, ctx), palette));
 }
@@ -169,6 +177,7 @@ fn canvas(open: &mut Open, ui: &mut Ui, ctx: &mut ViewContext<'_>, shape: &Shape
     let mut built = std::mem::take(&mut open.flame.built);
     let mut elided = std::mem::take(&mut open.flame.elided);
     let found = open.current_find().filter(|found| found.input == shape.input).cloned();
+    let dimmed = (open.critical == Critical::Dim).then_some(&shape.on_path);
     let scene = Scene {
         layout: &shape.layout,
         palette,
@@ -178,14 +187,19 @@ fn canvas(open: &mut Open, ui: &mut Ui, ctx: &mut ViewContext<'_>, shape: &Shape
         scroll: open.flame.scroll,
         view: &open.viewport,
         pixels_per_point: ui.pixels_per_point(),
-        highlight: found.as_ref().map(|found| &found.highlight),
+        highlight: found.as_ref().map(|found| &found.highlight).or(dimmed),
     };
     ruler::paint_grid(ui.painter(), rect, theme, &open.viewport, shape.layout.extent().0);
     flame::build(&scene, &mut built);
     elided.begin(std::ptr::from_ref(batch).addr(), ui.pixels_per_point());
-    let hidden = |node: u32| open.collapsed.contains(&node);
+    let hidden = |node: u32| open.folded_in(node);
     let text = LabelText { batch, tree: &open.loaded.tree, hidden: &hidden };
     flame::paint(ui.painter(), &scene, &built, &text, &mut elided);
+    if open.critical != Critical::Off {
+        let lane_of = |node: u32| shape.layout.lane_of(node).or_else(|| shape.layout.lane_of(open.visible(node)?));
+        let line = critical::build(&scene, &shape.path.segments, lane_of);
+        ui.painter().with_clip_rect(rect).add(egui::Shape::mesh(line));
+    }
     let labels = groups(open, ui, &scene, shape);
     let pointer = response.hover_pos().filter(|_| !response.dragged());
     let group = pointer.and_then(|at| labels.iter().find(|(rect, _)| rect.contains(at)).map(|(_, group)| *group));
@@ -419,10 +433,20 @@ pub(super) fn span_menu(open: &mut Open, ui: &mut Ui, ctx: &mut ViewContext<'_>)
     }
     if let Some(span) = super::actions::selected(open) {
         let same = format!("name:\"{}\" service:\"{}\"", span.name(), span.service());
+        let fold = format!("Fold spans of {}", span.service());
         if menu::item(ui, "Find this operation", None, false) {
             open.find_text = same;
         }
+        let service = open.loaded.tree.service_index(node);
+        if menu::item(ui, &fold, None, false) {
+            open.fold_service(service, ctx.engine);
+        }
         menu::separator(ui);
+        for command in [Command::FollowLink, Command::CopyLink, Command::CopyCurl] {
+            if open.supports(command) && menu::item(ui, command.text(), keys(command).as_deref(), false) {
+                ctx.run(command);
+            }
+        }
         if menu::item(ui, "Copy span id", None, false) {
             super::actions::copy_span_id(open, ctx);
         }

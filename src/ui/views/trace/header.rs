@@ -1,7 +1,7 @@
 //! What the trace is (its root, id, start, figures), and the strip of tabs with the find.
 
 use super::small;
-use super::state::{Open, Tab};
+use super::state::{Critical, Open, Tab};
 use crate::analysis::ClassBy;
 use crate::model::{DurationNs, UnixNanos, units};
 use crate::ui::canvas::flame::ROW_HEIGHTS;
@@ -14,6 +14,9 @@ use crate::ui::widgets::{self, Button, IconButton, Kind, Tab as TabChoice};
 use egui::{
     Align, Color32, Layout, Rect, Response, Role, Sense, Stroke, StrokeKind, TextEdit, Ui, UiBuilder, WidgetInfo, pos2, vec2,
 };
+
+/// Services that the menu of folds lists.
+const SERVICES: usize = 16;
 
 /// A chip that is a filter: icon, text, soft background. True when it was clicked.
 fn mark(ui: &mut Ui, icon: Option<Icon>, text: &str, fill: Color32, colour: Color32, hint: &str) -> bool {
@@ -176,10 +179,51 @@ pub(super) fn strip(open: &mut Open, ui: &mut Ui, ctx: &mut ViewContext<'_>) {
         if open.tab == Tab::Flame {
             rows(open, &mut right);
         }
+        shown(open, &mut right, ctx);
         bar(&mut right);
     }
     pager(open, &mut right);
     find_field(open, &mut right, theme);
+}
+
+/// What is drawn: the critical path, only errors, folds by service.
+fn shown(open: &mut Open, ui: &mut Ui, ctx: &mut ViewContext<'_>) {
+    let filtered = open.only_errors || !open.collapsed.is_empty();
+    let text = match (open.only_errors, open.collapsed.is_empty()) {
+        (true, true) => "Only errors".to_owned(),
+        (true, false) => "Only errors, folded".to_owned(),
+        (false, false) => format!("{} folded", units::count(open.collapsed.len() as u64)),
+        (false, true) => "All spans".to_owned(),
+    };
+    let button = Button::new(&text).small().kind(Kind::Quiet).on(filtered).after(Icon::Down).named("Shown spans").show(ui);
+    let tree = open.loaded.clone();
+    menu::menu(&button, 280.0, |ui| {
+        let keys = |command: Command| command.keys_text();
+        if menu::item(ui, "All spans", None, !filtered) {
+            open.set_only_errors(false, ctx.engine);
+            open.unfold_all(ctx.engine);
+        }
+        if open.supports(Command::OnlyErrors)
+            && menu::item(ui, "Only errors and what is above them", keys(Command::OnlyErrors).as_deref(), open.only_errors)
+        {
+            open.set_only_errors(!open.only_errors, ctx.engine);
+        }
+        let services = tree.tree.services();
+        if services.len() > 1 {
+            menu::separator(ui);
+            for (index, service) in services.iter().enumerate().take(SERVICES) {
+                if menu::item(ui, &format!("Fold spans of {service}"), None, false) {
+                    open.fold_service(index as u16, ctx.engine);
+                }
+            }
+        }
+    });
+    let on = open.critical != Critical::Off;
+    let keys = Command::CriticalPath.keys_text().unwrap_or_default();
+    let hint = format!("{}  {keys}", Command::CriticalPath.hint());
+    if Button::new("Critical path").small().on(on).toggled(on).hint(hint).show(ui).clicked() {
+        ctx.run(Command::CriticalPath);
+    }
 }
 
 fn rows(open: &mut Open, ui: &mut Ui) {

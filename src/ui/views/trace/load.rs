@@ -1,5 +1,6 @@
 //! What the trace view asks for off the frame: the trace with its tree, its layout, finds, sums and sorted rows.
 
+use super::path::Path;
 use crate::analysis::{
     ClockSkew, Find, Layout, LayoutInput, Marks, Operation, Overview, Tree, TreeInput, estimate_skew, find, layout, operations,
     visible_rows,
@@ -136,19 +137,45 @@ pub(super) struct Shape {
     /// Rows of the waterfall.
     pub(super) rows: Vec<u32>,
     pub(super) input: LayoutInput,
+    /// What was being waited for, from the start of what is shown to its end.
+    pub(super) path: Path,
+    /// The items on the path.
+    pub(super) on_path: Highlight,
     /// The trace it is of.
     pub(super) fingerprint: u64,
     pub(super) adjusted: bool,
 }
 
-pub(super) fn shape(loaded: &Loaded, input: LayoutInput) -> Shape {
+/// Lays out, `only_errors` with nothing but errors and what is above them.
+pub(super) fn shape(loaded: &Loaded, input: LayoutInput, only_errors: bool) -> Shape {
+    let hidden = if only_errors { without_errors(&loaded.tree) } else { HashSet::new() };
+    let input = LayoutInput { hidden, ..input };
     let layout = layout(loaded.batch(), &loaded.tree, &input);
     let overview = layout.overview(minimap::COLUMNS, minimap::ROWS);
-    let mut rows = visible_rows(&loaded.tree, &input.collapsed);
+    let mut rows = visible_rows(&loaded.tree, &input.collapsed, &input.hidden);
     if input.root.is_some() {
         rows.retain(|node| layout.lane_of(*node).is_some());
     }
-    Shape { layout, overview, rows, input, fingerprint: loaded.fingerprint, adjusted: loaded.adjusted }
+    let path = Path::of(loaded, input.root);
+    let on_path = Highlight::new(&layout, &path.nodes());
+    Shape { layout, overview, rows, input, path, on_path, fingerprint: loaded.fingerprint, adjusted: loaded.adjusted }
+}
+
+/// The topmost nodes that hold no error, neither themselves nor below them. Nothing in a trace without errors.
+fn without_errors(tree: &Tree) -> HashSet<u32> {
+    let mut holds: Vec<bool> = (0..tree.nodes()).map(|node| tree.marks(node).has(Marks::ERROR)).collect();
+    for node in tree.preorder().iter().rev().copied() {
+        if holds[node as usize]
+            && let Some(parent) = tree.parent(node)
+        {
+            holds[parent as usize] = true;
+        }
+    }
+    if !holds.contains(&true) {
+        return HashSet::new();
+    }
+    let above = |node: u32| tree.parent(node).is_none_or(|parent| holds[parent as usize]);
+    (0..tree.nodes()).filter(|node| !holds[*node as usize] && above(*node)).collect()
 }
 
 /// What a find found.

@@ -6,6 +6,7 @@
 
 mod actions;
 mod attributes;
+mod copies;
 mod details;
 mod export;
 mod flame;
@@ -13,8 +14,10 @@ mod header;
 mod load;
 mod notices;
 mod operations;
+mod path;
 mod state;
 mod table;
+mod time_went;
 mod tooltip;
 mod waterfall;
 

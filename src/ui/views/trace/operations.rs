@@ -11,10 +11,11 @@ use crate::ui::theme::{self, Face, Theme};
 use crate::ui::view::ViewContext;
 use egui::{Align2, Color32, Rect, Role, Sense, Ui, WidgetInfo, pos2, vec2};
 
-/// Left edges of the columns from the right end, points: count, total, self time, errors.
-const COUNT: f32 = 404.0;
-const TOTAL: f32 = 326.0;
-const SELF: f32 = 236.0;
+/// Edges of the columns from the right end, points: count, total, self time, critical path, errors.
+const COUNT: f32 = 480.0;
+const TOTAL: f32 = 402.0;
+const SELF: f32 = 312.0;
+const CRITICAL: f32 = 72.0;
 const BAR: f32 = 96.0;
 
 pub(super) fn show(open: &mut Open, ui: &mut Ui, ctx: &mut ViewContext<'_>) {
@@ -60,6 +61,7 @@ fn titles(ui: &Ui, theme: &Theme, rect: Rect, whole: bool) {
     text(rect.right() - COUNT, Align2::RIGHT_CENTER, "Count");
     text(rect.right() - TOTAL, Align2::RIGHT_CENTER, "Total");
     text(rect.right() - SELF, Align2::LEFT_CENTER, "Self time");
+    text(rect.right() - CRITICAL, Align2::RIGHT_CENTER, "Critical path");
     text(rect.right() - space::PANEL, Align2::RIGHT_CENTER, "Errors");
 }
 
@@ -104,6 +106,11 @@ fn row(open: &Open, ui: &mut Ui, ctx: &ViewContext<'_>, operation: &Operation, r
         Face::Small.font(),
         colour(theme.text),
     );
+    let on_path = open.current_shape().and_then(|shape| shape.path.share_of(operation.service, operation.name));
+    match on_path {
+        Some(share) => number(rect.right() - CRITICAL, units::percent(share), colour(theme.text)),
+        None => number(rect.right() - CRITICAL, "off path".to_owned(), colour(theme.text_faint)),
+    }
     let (text, tint) = match (operation.errors, operation.in_flight) {
         (0, 0) => ("0".to_owned(), theme.text_faint),
         (0, _) => ("in flight".to_owned(), theme.info),

@@ -25,6 +25,18 @@ pub(super) enum Tab {
     Table,
 }
 
+/// How the critical path is shown; `C` goes through them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) enum Critical {
+    /// A line over the bars.
+    #[default]
+    Line,
+    /// The line, and what is off the path dimmed.
+    Dim,
+    /// Not at all.
+    Off,
+}
+
 /// See the module comment.
 pub(super) struct Open {
     pub(super) loaded: Arc<Loaded>,
@@ -44,6 +56,9 @@ pub(super) struct Open {
     /// Re-roots, the current one last.
     pub(super) roots: Vec<u32>,
     pub(super) class_by: ClassBy,
+    pub(super) critical: Critical,
+    /// Only errors and what is above them.
+    pub(super) only_errors: bool,
     pub(super) adjust: bool,
     pub(super) hide_skew: bool,
     pub(super) viewport: Viewport,
@@ -78,6 +93,8 @@ impl Open {
             collapsed: HashSet::new(),
             roots: Vec::new(),
             class_by: ClassBy::default(),
+            critical: Critical::default(),
+            only_errors: false,
             adjust: false,
             hide_skew: false,
             viewport: Viewport::default(),
@@ -125,12 +142,18 @@ impl Open {
     }
 
     fn input(&self) -> LayoutInput {
-        LayoutInput { collapsed: self.collapsed.clone(), root: self.roots.last().copied(), class_by: self.class_by }
+        LayoutInput {
+            collapsed: self.collapsed.clone(),
+            root: self.roots.last().copied(),
+            class_by: self.class_by,
+            ..LayoutInput::default()
+        }
     }
 
     pub(super) fn reshape(&mut self, engine: &Engine) {
         let (loaded, input) = (self.loaded.clone(), self.input());
-        self.shaping = engine.ask(move |_| Ok(load::shape(&loaded, input)));
+        let only_errors = self.only_errors;
+        self.shaping = engine.ask(move |_| Ok(load::shape(&loaded, input, only_errors)));
     }
 
     /// The layout, if it is of the trace as it is now.
@@ -225,6 +248,39 @@ impl Open {
         if changed {
             self.reshape(engine);
         }
+    }
+
+    /// Shows only errors and what is above them, or everything again.
+    pub(super) fn set_only_errors(&mut self, on: bool, engine: &Engine) {
+        if self.only_errors != on {
+            self.only_errors = on;
+            self.reveal = true;
+            self.reshape(engine);
+        }
+    }
+
+    /// Folds every topmost span of a service, so that only its entries are left.
+    pub(super) fn fold_service(&mut self, service: u16, engine: &Engine) {
+        let tree = &self.loaded.tree;
+        let of = |node: u32| !tree.is_virtual(node) && tree.service_index(node) == service;
+        let tops = (0..tree.spans())
+            .filter(|node| of(*node) && !tree.children(*node).is_empty())
+            .filter(|node| tree.parent(*node).is_none_or(|parent| !of(parent)));
+        let tops: Vec<u32> = tops.collect();
+        self.collapsed.extend(tops);
+        self.reveal = true;
+        self.reshape(engine);
+    }
+
+    /// Unfolds everything.
+    pub(super) fn unfold_all(&mut self, engine: &Engine) {
+        self.collapsed.clear();
+        self.reshape(engine);
+    }
+
+    /// Spans that a node holds while it is folded.
+    pub(super) fn folded_in(&self, node: u32) -> u32 {
+        if self.collapsed.contains(&node) { self.loaded.tree.subtree_size(node).saturating_sub(1) } else { 0 }
     }
 
     /// Makes a node the root of what is shown.
@@ -330,6 +386,10 @@ impl Open {
             Command::ZoomIn | Command::ZoomOut | Command::PanEarlier | Command::PanLater | Command::Fit => canvas,
             Command::Fold | Command::Unfold | Command::ReRoot => canvas && self.selection.is_some(),
             Command::NextOnLane | Command::PreviousOnLane => self.tab == Tab::Flame,
+            Command::CriticalPath => canvas,
+            Command::OnlyErrors => canvas && (self.loaded.figures.errors > 0 || self.only_errors),
+            Command::FollowLink => self.linked().is_some(),
+            Command::CopyCurl => super::actions::selected(self).is_some_and(super::copies::is_request),
             Command::ReRootBack => !self.roots.is_empty(),
             Command::NextError | Command::PreviousError => self.loaded.figures.errors > 0,
             Command::CopySpan => self.selection.is_some(),
@@ -340,6 +400,8 @@ impl Open {
             | Command::ToggleDetails
             | Command::CopyTraceId
             | Command::CopyTextTree
+            | Command::CopyMarkdown
+            | Command::CopyLink
             | Command::ExportOtlp
             | Command::ExportJaeger
             | Command::ExportZipkin
@@ -415,11 +477,34 @@ impl Open {
             Command::CopyTraceId => super::actions::copy_trace_id(self, ctx),
             Command::CopySpan => super::actions::copy_span(self, ctx),
             Command::CopyTextTree => super::actions::copy_outline(self, ctx),
+            Command::CopyMarkdown => super::actions::copy_markdown(self, ctx),
+            Command::CopyLink => super::actions::copy_link(self, ctx),
+            Command::CopyCurl => super::actions::copy_curl(self, ctx),
+            Command::CriticalPath => {
+                self.critical = match self.critical {
+                    Critical::Line => Critical::Dim,
+                    Critical::Dim => Critical::Off,
+                    Critical::Off => Critical::Line,
+                };
+            }
+            Command::OnlyErrors => self.set_only_errors(!self.only_errors, ctx.engine),
+            Command::FollowLink => {
+                if let Some((id, span)) = self.linked() {
+                    let source = ctx.source;
+                    ctx.go(crate::ui::nav::Place::Trace { source, id, span });
+                }
+            }
             Command::ExportOtlp | Command::ExportJaeger | Command::ExportZipkin | Command::ExportChrome => {
                 self.export.start(command, &self.loaded, ctx.engine);
             }
             _ => {}
         }
+    }
+
+    /// Where the first link of the selected span leads.
+    pub(super) fn linked(&self) -> Option<(crate::model::TraceId, Option<SpanId>)> {
+        let found = super::actions::selected(self)?.links().next()?;
+        Some((found.row.trace_id, found.row.span_id.non_zero()))
     }
 
     pub(super) fn show_tab(&mut self, tab: Tab) {

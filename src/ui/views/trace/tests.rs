@@ -262,3 +262,72 @@ fn a_trace_that_is_gone_says_so() {
     let harness = stage(&shop(), view, Place::trace(WORKSPACE, TraceId([9; 16])));
     harness.get_by_label_contains("are stored; they may have been cleared");
 }
+
+#[test]
+fn the_critical_path_is_drawn_summed_up_and_goes_through_its_looks() {
+    let mut harness = open(&shop());
+    // root owns what no child hid: 0 to 10, 310 to 400, 700 to 800 and 900 to 1000 ms.
+    harness.get_by_label("root, 30 % of the critical path");
+    harness.get_by_label("pay, 30 % of the critical path").click();
+    settle(&mut harness);
+    assert_eq!(selected(&harness), "selected: pay, web, 300 ms, error");
+    assert_eq!(state(&harness).critical, state::Critical::Line);
+    press(&mut harness, Key::C);
+    assert_eq!(state(&harness).critical, state::Critical::Dim);
+    press(&mut harness, Key::C);
+    assert!(harness.query_by_label("root, 30 % of the critical path").is_none());
+    press(&mut harness, Key::C);
+    harness.get_by_label("root, 30 % of the critical path");
+}
+
+#[test]
+fn only_errors_leaves_them_and_what_is_above_them() {
+    let mut harness = open(&shop());
+    harness.key_press_modifiers(Modifiers::SHIFT, Key::E);
+    settle(&mut harness);
+    let shown = |harness: &Harness<'_, Stage<TraceView>>| state(harness).shape.as_ref().unwrap().rows.len();
+    assert_eq!(shown(&harness), 4, "ship has no error");
+    harness.get_by_label("Shown spans").click();
+    settle(&mut harness);
+    harness.get_by_label("All spans").click();
+    settle(&mut harness);
+    assert_eq!(shown(&harness), 5);
+}
+
+#[test]
+fn a_service_is_folded_to_its_entries() {
+    let mut harness = open(&shop());
+    harness.get_by_label("Shown spans").click();
+    settle(&mut harness);
+    harness.get_by_label("Fold spans of web").click();
+    settle(&mut harness);
+    assert_eq!(state(&harness).folded_in(0), 4);
+    assert_eq!(state(&harness).shape.as_ref().unwrap().rows.len(), 1);
+}
+
+#[test]
+fn a_link_to_the_selected_span_is_copied_and_read_back() {
+    let mut harness = open(&shop());
+    press(&mut harness, Key::ArrowDown);
+    harness.key_press_modifiers(Modifiers::COMMAND | Modifiers::SHIFT, Key::L);
+    settle(&mut harness);
+    let link = harness.state().copied().unwrap().to_owned();
+    assert_eq!(crate::ui::nav::read_link(&link), Some((TraceId([7; 16]), Some(SpanId::from(4)))));
+}
+
+#[test]
+fn a_ticket_says_what_failed_and_where_the_time_went() {
+    let harness = open(&shop());
+    let text = copies::markdown(&state(&harness).loaded, None);
+    for part in [
+        "### root \u{b7} web",
+        "| took | 1 s, 5 spans, 2 services, 2 errors |",
+        "belvedere://trace/07070707070707070707070707070707",
+        "- pay (web, 300 ms): boom",
+        "critical path 1 s",
+        "- root (web): 300 ms, 30 %",
+        "```\nroot  web  1 s",
+    ] {
+        assert!(text.contains(part), "{part} in\n{text}");
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::flame;
 use super::load::Shape;
-use super::state::Open;
+use super::state::{Critical, Open};
 use crate::analysis::Marks;
 use crate::model::{DurationNs, units};
 use crate::ui::canvas::{Palette, Rows, ruler};
@@ -303,6 +303,15 @@ fn bar(open: &Open, ui: &Ui, ctx: &ViewContext<'_>, node: u32, rect: Rect, palet
     painter.rect_filled(place, 0.0, colour.fill);
     if tree.is_virtual(node) {
         painter.rect_stroke(place, 0.0, Stroke::new(stroke::HAIRLINE, theme.text_faint), StrokeKind::Inside);
+    }
+    if open.critical != Critical::Off
+        && let Some(shape) = open.shape.as_ref()
+    {
+        for segment in shape.path.of_node(node) {
+            let (from, to) = (snap(x(segment.start)), snap(x(segment.end)));
+            let line = Rect::from_min_max(pos2(from, place.bottom() - 2.0), pos2(to.max(from + 1.0), place.bottom() + 1.0));
+            painter.rect_filled(line, 0.0, theme.critical_path);
+        }
     }
     if marks.has(Marks::ERROR) {
         painter.rect_filled(Rect::from_min_size(place.min, vec2(place.width(), 3.0)), 0.0, theme.error_fill);
