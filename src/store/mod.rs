@@ -19,6 +19,7 @@ mod journal;
 mod keeper;
 mod listing;
 mod lock;
+mod metrics;
 mod raw;
 mod reading;
 mod retention;
@@ -39,9 +40,10 @@ pub use accounts::AccountRow;
 pub use clear::{Clear, ClearToken};
 pub use error::{Busy, StoreError};
 pub use lock::Lock;
+pub use metrics::{OUT_OF_ORDER_WINDOW_MS, Refusal};
 
-use crate::model::{Door, Signal, SpanBatch, TraceId, UnixNanos};
-use crate::source::SpanSource;
+use crate::model::{Door, SampleBatch, Signal, SpanBatch, TraceId, UnixNanos};
+use crate::source::{SeriesSource, SpanSource};
 use accounts::{Change, Ledger};
 use control::Control;
 use dedupe::Seen;
@@ -81,6 +83,8 @@ pub struct Options {
     pub head_bytes: usize,
     /// Bytes of batches that may wait for the writer before new ones are turned away.
     pub queue_bytes: usize,
+    /// Series that may come by one door; new ones above it are refused, known ones never.
+    pub series_limit: u64,
     /// Pages of 4 KiB that the data file may have; `None` for as many as the disk holds. Stands in for a full disk in tests.
     pub max_pages: Option<u32>,
     /// What time it is, for retention.
@@ -94,6 +98,7 @@ impl Default for Options {
             max_age: Duration::from_secs(14 * 86_400),
             head_bytes: 16 << 20,
             queue_bytes: 64 << 20,
+            series_limit: 1_000_000,
             max_pages: None,
             clock: system_time,
         }
@@ -112,6 +117,43 @@ pub struct Appended {
     pub stored: u64,
     /// Items that were there already.
     pub duplicate: u64,
+    /// Of the stored samples, those that came after a later one of their series.
+    pub out_of_order: u64,
+    /// Samples refused because another value is stored for their time.
+    pub conflicting: u64,
+    /// Samples refused because they are too long before the last of their series.
+    pub too_old: u64,
+    /// Samples refused because their series is new and its door has as many as it may.
+    pub over_limit: u64,
+    /// Samples refused because their labels cannot be read.
+    pub invalid: u64,
+}
+
+impl Appended {
+    /// Samples that were refused for a reason.
+    pub fn refused(&self, refusal: Refusal) -> u64 {
+        match refusal {
+            Refusal::Conflicting => self.conflicting,
+            Refusal::TooOld => self.too_old,
+            Refusal::OverLimit => self.over_limit,
+            Refusal::Invalid => self.invalid,
+        }
+    }
+
+    /// Samples that were refused.
+    pub fn rejected(&self) -> u64 {
+        Refusal::ALL.into_iter().map(|refusal| self.refused(refusal)).sum()
+    }
+
+    /// Counts refused samples.
+    pub(crate) fn note(&mut self, refusal: Refusal, count: u64) {
+        match refusal {
+            Refusal::Conflicting => self.conflicting += count,
+            Refusal::TooOld => self.too_old += count,
+            Refusal::OverLimit => self.over_limit += count,
+            Refusal::Invalid => self.invalid += count,
+        }
+    }
 }
 
 /// Resolves when the batch is on disk. Dropping it does not take the batch back.
@@ -142,6 +184,10 @@ pub struct Usage {
     pub disk_limit: u64,
     /// Spans that are not sealed yet.
     pub head_spans: u64,
+    /// Samples that are not sealed yet.
+    pub head_samples: u64,
+    /// Series.
+    pub series: u64,
     /// Bytes of the write-ahead log.
     pub journal_bytes: u64,
     /// Why writing is stopped; `None` when all is well.
@@ -199,8 +245,10 @@ impl Workspace {
             next_row: 1,
             next_segment: 1,
             sealed: twins::Sealed::new(),
+            metrics: metrics::Desk::default(),
         };
-        let problems = writer.replay()?;
+        let mut problems = writer.replay()?;
+        problems.extend(writer.replay_samples()?);
         for problem in &problems {
             tracing::error!("{problem}");
         }
@@ -231,6 +279,17 @@ impl Workspace {
         head.summaries(&batch);
         let (reply, receipt) = oneshot::channel();
         self.0.send(Job::Spans(Box::new(SpansJob { head, batch, row, weight, reply })), weight)?;
+        Ok(Receipt(receipt))
+    }
+
+    /// Hands samples to the writer. Never blocks; finding the series and packing the row are the caller's work. The receipt
+    /// says what became of each sample.
+    pub fn append_samples(&self, door: Door, batch: SampleBatch, received: UnixNanos) -> Result<Receipt, Busy> {
+        let weight = metrics::weight(&batch);
+        self.0.admit(weight)?;
+        let (reply, receipt) = oneshot::channel();
+        let job = self.0.shared.metrics.resolve(door, batch, received, weight, reply);
+        self.0.send(Job::Samples(Box::new(job)), weight)?;
         Ok(Receipt(receipt))
     }
 
@@ -267,6 +326,21 @@ impl Workspace {
         Arc::new(source::WorkspaceSource::new(self.0.shared.clone()))
     }
 
+    /// Every stored sample, as a source to read from.
+    pub fn metrics(&self) -> Arc<dyn SeriesSource> {
+        metrics::open_source(self.0.shared.clone())
+    }
+
+    /// Samples refused since the workspace was made, by door and reason.
+    pub fn refusals(&self) -> Vec<(Door, Refusal, u64)> {
+        self.0.shared.metrics.refusals()
+    }
+
+    /// Sets how many series may come by one door, from now on.
+    pub fn set_series_limit(&self, limit: u64) {
+        self.0.shared.metrics.set_series_limit(limit);
+    }
+
     /// Shows `visit` every kept payload of metrics or logs (OTLP protobuf) in the order it came, with door and receipt.
     pub fn each_raw(&self, signal: Signal, visit: &mut dyn FnMut(Door, UnixNanos, &[u8])) -> Result<(), StoreError> {
         self.0.shared.read(|connection| raw::each(connection, signal, visit))
@@ -286,6 +360,8 @@ impl Workspace {
             disk_bytes: rest + journal_bytes,
             disk_limit: self.0.shared.retention().0,
             head_spans: shared::lock(&self.0.shared.head).spans() as u64,
+            head_samples: self.0.shared.metrics.head_samples(),
+            series: shared::read_lock(&self.0.shared.metrics.index).len() as u64,
             journal_bytes,
             write_problem: self.0.shared.problem(),
         }

@@ -4,12 +4,13 @@ use super::Options;
 use super::accounts::{Changes, Ledger};
 use super::error::StoreError;
 use super::head::{Head, View};
+use super::metrics::Metrics;
 use super::reading::Cache;
 use super::schema::{self, Kind};
 use rusqlite::Connection;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 /// After a failed write, new data is turned away without a try for this long.
@@ -36,6 +37,8 @@ pub(crate) struct Shared {
     listeners: Mutex<Listeners>,
     problem: Mutex<Option<(String, Instant)>>,
     readers: Mutex<Vec<Connection>>,
+    /// The metric half.
+    pub(crate) metrics: Metrics,
     /// Unpacked parts of segments.
     pub(crate) cache: Mutex<Cache>,
 }
@@ -45,10 +48,21 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// As [`lock`], to read.
+pub(crate) fn read_lock<T>(shared: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    shared.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// As [`lock`], to write.
+pub(crate) fn write_lock<T>(shared: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    shared.write().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Shared {
     pub(crate) fn new(dir: PathBuf, options: Options, ledger: Ledger) -> Self {
         let retention = Mutex::new((options.disk_limit, options.max_age));
         Self {
+            metrics: Metrics::new(options.series_limit),
             dir,
             options,
             retention,

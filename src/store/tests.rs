@@ -68,7 +68,7 @@ fn what_was_acknowledged_is_there_after_a_crash_once() {
     let spans = shop(1, 20);
     let workspace = open(dir.path());
     for part in spans.chunks(37) {
-        assert_eq!(append(&workspace, part), Appended { stored: part.len() as u64, duplicate: 0 });
+        assert_eq!(append(&workspace, part), Appended { stored: part.len() as u64, duplicate: 0, ..Appended::default() });
     }
     workspace.note_rejected(Door::OtlpGrpc, "cart", Signal::Traces, 3);
     assert_eq!(sorted(stored_spans(&workspace)), sorted(spans.clone()));
@@ -76,7 +76,7 @@ fn what_was_acknowledged_is_there_after_a_crash_once() {
     let workspace = open(dir.path());
     assert_eq!(workspace.problems(), &[] as &[String]);
     assert_eq!(sorted(stored_spans(&workspace)), sorted(spans.clone()));
-    assert_eq!(append(&workspace, &spans[..10]), Appended { stored: 0, duplicate: 10 });
+    assert_eq!(append(&workspace, &spans[..10]), Appended { stored: 0, duplicate: 10, ..Appended::default() });
     let sum = assert_accounts(&workspace);
     assert_eq!((sum.stored, sum.duplicate), (spans.len() as u64, 10));
     workspace.close();
@@ -271,7 +271,10 @@ fn other_content_under_the_same_ids_is_another_span() {
         resource: Arc::new(Resource::service("a")),
         ..Span::default()
     };
-    assert_eq!(append(&workspace, &[span("client"), span("server"), span("client")]), Appended { stored: 2, duplicate: 1 });
+    assert_eq!(
+        append(&workspace, &[span("client"), span("server"), span("client")]),
+        Appended { stored: 2, duplicate: 1, ..Appended::default() }
+    );
     assert_eq!(stored_spans(&workspace).len(), 2);
 }
 
@@ -340,12 +343,12 @@ fn a_retry_is_a_duplicate_even_when_the_first_copy_is_sealed_and_the_program_was
     let workspace = open(dir.path());
     append(&workspace, &spans);
     workspace.seal().unwrap();
-    assert_eq!(append(&workspace, &spans[..50]), Appended { stored: 0, duplicate: 50 });
+    assert_eq!(append(&workspace, &spans[..50]), Appended { stored: 0, duplicate: 50, ..Appended::default() });
     workspace.close();
     let workspace = open(dir.path());
-    assert_eq!(append(&workspace, &spans[50..150]), Appended { stored: 0, duplicate: 100 });
+    assert_eq!(append(&workspace, &spans[50..150]), Appended { stored: 0, duplicate: 100, ..Appended::default() });
     let changed: Vec<Span> = spans[..5].iter().map(|span| Span { name: "other".into(), ..span.clone() }).collect();
-    assert_eq!(append(&workspace, &changed), Appended { stored: 5, duplicate: 0 });
+    assert_eq!(append(&workspace, &changed), Appended { stored: 5, duplicate: 0, ..Appended::default() });
     assert_eq!(stored_spans(&workspace).len(), spans.len() + 5);
     let sum = assert_accounts(&workspace);
     assert_eq!((sum.stored, sum.duplicate), (spans.len() as u64 + 5, 150));
@@ -370,15 +373,15 @@ fn a_finished_span_replaces_its_pending_form_and_not_the_other_way_round() {
     append(&workspace, &[span(1, None), span(2, None)]);
     let trace = || workspace.spans().trace(TraceId([5; 16]), &QueryControl::default()).unwrap().unwrap();
     assert_eq!(trace().spans.iter().filter(|span| span.end().is_none()).count(), 2);
-    assert_eq!(append(&workspace, &[span(1, Some(70))]), Appended { stored: 1, duplicate: 0 });
+    assert_eq!(append(&workspace, &[span(1, Some(70))]), Appended { stored: 1, duplicate: 0, ..Appended::default() });
     assert_eq!(trace().len(), 2);
-    assert_eq!(append(&workspace, &[span(1, None)]), Appended { stored: 0, duplicate: 1 });
+    assert_eq!(append(&workspace, &[span(1, None)]), Appended { stored: 0, duplicate: 1, ..Appended::default() });
     let sum = assert_accounts(&workspace);
     assert_eq!((sum.received, sum.stored, sum.duplicate), (4, 2, 2));
     crash(workspace);
     let workspace = open(dir.path());
     assert_eq!(stored_spans(&workspace).len(), 2);
-    assert_eq!(append(&workspace, &[span(2, Some(90))]), Appended { stored: 1, duplicate: 0 });
+    assert_eq!(append(&workspace, &[span(2, Some(90))]), Appended { stored: 1, duplicate: 0, ..Appended::default() });
     assert_eq!(stored_spans(&workspace).iter().filter(|span| span.end.is_none()).count(), 0);
     let sum = assert_accounts(&workspace);
     assert_eq!((sum.received, sum.stored, sum.duplicate), (5, 2, 3));

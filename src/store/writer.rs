@@ -13,6 +13,7 @@ use super::dedupe::{Seen, fingerprint};
 use super::error::StoreError;
 use super::head::{HeadBatch, View, by_service};
 use super::journal;
+use super::metrics::{Desk, Group, SamplesJob};
 use super::reading::Reading;
 use super::shared::{Shared, lock};
 use super::twins::{self, Replaced};
@@ -68,6 +69,8 @@ pub(crate) enum Job {
     Spans(Box<SpansJob>),
     /// Journal metrics or logs.
     Raw(Box<RawJob>),
+    /// Journal samples.
+    Samples(Box<SamplesJob>),
     /// Anything else that writes.
     Run(Box<dyn FnOnce(&mut Writer) + Send>),
     /// End the thread.
@@ -86,6 +89,8 @@ pub(crate) struct Writer {
     pub(crate) next_segment: i64,
     /// Sealed spans of traces that got spans again.
     pub(crate) sealed: twins::Sealed,
+    /// The metric half.
+    pub(crate) metrics: Desk,
 }
 
 /// Writes a journal row; the caller holds the transaction.
@@ -118,12 +123,13 @@ impl Writer {
             let mut next = match queue.recv_timeout(IDLE) {
                 Ok(job) => Some(job),
                 Err(RecvTimeoutError::Timeout) => {
-                    self.commit(Vec::new(), Vec::new());
+                    self.commit(Vec::new(), Vec::new(), Vec::new());
                     continue;
                 }
                 Err(RecvTimeoutError::Disconnected) => break,
             };
-            let (mut spans, mut raws, mut bytes, mut run) = (Vec::new(), Vec::new(), 0, None);
+            let (mut spans, mut raws, mut samples) = (Vec::new(), Vec::new(), Vec::new());
+            let (mut bytes, mut run) = (0, None);
             while let Some(job) = next {
                 match job {
                     Job::Spans(job) => {
@@ -134,6 +140,10 @@ impl Writer {
                         bytes += job.row.len();
                         raws.push(*job);
                     }
+                    Job::Samples(job) => {
+                        bytes += job.row_bytes();
+                        samples.push(*job);
+                    }
                     Job::Run(work) => run = Some(work),
                     Job::Stop => stopping = true,
                     #[cfg(test)]
@@ -141,7 +151,7 @@ impl Writer {
                 }
                 next = if run.is_some() || stopping || bytes >= GROUP_BYTES { None } else { queue.try_recv().ok() };
             }
-            self.commit(spans, raws);
+            self.commit(spans, raws, samples);
             if let Some(work) = run {
                 work(&mut self);
             }
@@ -152,23 +162,25 @@ impl Writer {
     }
 
     /// One group commit, published and acknowledged.
-    fn commit(&mut self, spans: Vec<SpansJob>, raws: Vec<RawJob>) {
+    fn commit(&mut self, spans: Vec<SpansJob>, raws: Vec<RawJob>, samples: Vec<SamplesJob>) {
         let refused = std::mem::take(&mut *lock(&self.shared.rejected));
-        if spans.is_empty() && raws.is_empty() && refused.is_empty() {
+        if spans.is_empty() && raws.is_empty() && samples.is_empty() && refused.is_empty() {
             return;
         }
-        let weight: usize = spans.iter().map(|job| job.weight).chain(raws.iter().map(|job| job.weight)).sum();
+        let mut samples = self.admit_samples(samples);
+        let weight =
+            samples.weight() + spans.iter().map(|job| job.weight).chain(raws.iter().map(|job| job.weight)).sum::<usize>();
         let mut admitted: Vec<Admitted> = spans.into_iter().map(|job| self.admit(job)).collect();
         let replaces = admitted.iter().flat_map(|one| one.replaces.iter().copied()).collect();
         let result = self.without_pending(&replaces).and_then(|replaced| {
-            self.write(&mut admitted, &raws, &refused, &replaced)?;
-            Ok(replaced)
+            let next_sample_row = self.write(&mut admitted, &raws, &mut samples, &refused, &replaced)?;
+            Ok((replaced, next_sample_row))
         });
         self.shared.waiting.fetch_sub(weight, Ordering::AcqRel);
         match result {
-            Ok(replaced) => {
+            Ok((replaced, next_sample_row)) => {
                 self.shared.set_problem(None);
-                self.publish(admitted, raws, replaced);
+                self.publish(admitted, raws, replaced, (samples, next_sample_row));
             }
             Err(error) => {
                 self.shared.set_problem(Some(error.to_string()));
@@ -178,6 +190,7 @@ impl Writer {
                     one.job.reply.send(Err(error.clone())).ok();
                 }
                 raws.into_iter().for_each(|job| drop(job.reply.send(Err(error.clone()))));
+                self.fail_samples(samples, &error);
             }
         }
     }
@@ -215,7 +228,7 @@ impl Writer {
             job.head = HeadBatch::new(0, job.head.door, received, kept.clone());
             job.batch = kept;
         }
-        let appended = Appended { stored: stored as u64, duplicate: duplicate as u64 };
+        let appended = Appended { stored: stored as u64, duplicate: duplicate as u64, ..Appended::default() };
         Admitted { job, prints, appended, duplicates, late, replaces }
     }
 
@@ -223,11 +236,13 @@ impl Writer {
         &mut self,
         admitted: &mut [Admitted],
         raws: &[RawJob],
+        samples: &mut Group,
         refused: &Changes,
         replaced: &[Replaced],
-    ) -> Result<(), StoreError> {
+    ) -> Result<i64, StoreError> {
         let failed = || StoreError::sqlite("writing the journal");
         let mut next_row = self.next_row;
+        let mut next_sample_row = self.metrics.next_row();
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed())?;
         {
             let mut changes = refused.clone();
@@ -257,11 +272,12 @@ impl Writer {
                     changes.add((job.door, service.clone(), job.signal), Change::stored(*count));
                 }
             }
+            next_sample_row = Self::write_samples(&transaction, &self.shared, next_sample_row, samples, &mut changes)?;
             changes.write(&transaction)?;
         }
         transaction.commit().map_err(failed())?;
         self.next_row = next_row;
-        Ok(())
+        Ok(next_sample_row)
     }
 
     /// Traces of a batch that segments hold too, with the segment and the services they have there.
@@ -284,7 +300,7 @@ impl Writer {
         late
     }
 
-    fn publish(&mut self, admitted: Vec<Admitted>, raws: Vec<RawJob>, replaced: Vec<Replaced>) {
+    fn publish(&mut self, admitted: Vec<Admitted>, raws: Vec<RawJob>, replaced: Vec<Replaced>, samples: (Group, i64)) {
         let mut changes = Changes::default();
         let mut replies = Vec::with_capacity(admitted.len() + raws.len());
         let budget = self.shared.options.head_bytes;
@@ -316,8 +332,9 @@ impl Writer {
             for (service, count) in job.services {
                 changes.add((job.door, service, job.signal), Change::stored(count));
             }
-            replies.push((job.reply, Appended { stored, duplicate: 0 }));
+            replies.push((job.reply, Appended { stored, ..Appended::default() }));
         }
+        replies.extend(self.publish_samples(samples.0, samples.1, &mut changes));
         lock(&self.shared.ledger).apply(&changes);
         self.shared.changed();
         replies.into_iter().for_each(|(reply, appended)| drop(reply.send(Ok(appended))));

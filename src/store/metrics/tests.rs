@@ -1,0 +1,256 @@
+//! The metric half of a workspace, from append to read, over restarts.
+
+use super::super::{Appended, Options, Workspace};
+use super::Refusal;
+use crate::model::sample::{NORMAL_NAN_BITS, STALE_NAN_BITS};
+use crate::model::{
+    Door, Exemplar, FloatHistogram, Labels, MetricKind, MetricMetadata, SampleBatch, SampleColumn, SampleValue, UnixNanos,
+};
+use crate::source::{MatchOp, Matcher, MillisRange, QueryControl, SeriesRequest};
+use std::path::Path;
+use std::sync::Arc;
+
+/// A time to count from, in milliseconds.
+const T0: i64 = 1_790_000_000_000;
+const MINUTE: i64 = 60_000;
+
+fn options() -> Options {
+    Options { clock: || UnixNanos(T0 * 1_000_000), ..Options::default() }
+}
+
+fn open(dir: &Path) -> Workspace {
+    Workspace::open(dir, options()).unwrap()
+}
+
+fn series(name: &str, n: u64) -> Labels {
+    Labels::new([("__name__", name.to_owned()), ("job", "shop/cart".to_owned()), ("n", n.to_string())])
+}
+
+fn batch(labels: &Labels, samples: &[(i64, f64)]) -> SampleBatch {
+    let mut batch = SampleBatch::default();
+    batch.begin_series(labels);
+    samples.iter().for_each(|(time, value)| batch.push_float(*time, *value));
+    batch
+}
+
+fn append(workspace: &Workspace, batch: SampleBatch) -> Appended {
+    workspace.append_samples(Door::Api, batch, UnixNanos(T0 * 1_000_000)).unwrap().wait().unwrap()
+}
+
+fn stored(count: u64) -> Appended {
+    Appended { stored: count, ..Appended::default() }
+}
+
+fn by_name(name: &str) -> Matcher {
+    Matcher { name: "__name__".into(), op: MatchOp::Equal, value: name.into() }
+}
+
+fn columns(workspace: &Workspace, name: &str) -> Vec<(Labels, SampleColumn)> {
+    let matchers = [by_name(name)];
+    let request = SeriesRequest { matchers: &matchers, range: MillisRange::ALL, limit: 0 };
+    let set = workspace.metrics().select(&request, &QueryControl::default()).unwrap();
+    let mut column = SampleColumn::default();
+    let read = |(at, series): (usize, &crate::source::PickedSeries)| {
+        set.read(at, MillisRange::ALL, &mut column).unwrap();
+        (series.labels.clone(), column.clone())
+    };
+    set.series().iter().enumerate().map(read).collect()
+}
+
+/// Samples of the one series of a name, values as bits.
+fn samples(workspace: &Workspace, name: &str) -> Vec<(i64, u64)> {
+    let columns = columns(workspace, name);
+    assert_eq!(columns.len(), 1, "{columns:?}");
+    let column = &columns[0].1;
+    column.times.iter().copied().zip(column.values.iter().map(|value| value.to_bits())).collect()
+}
+
+fn bits(samples: &[(i64, f64)]) -> Vec<(i64, u64)> {
+    samples.iter().map(|(time, value)| (*time, value.to_bits())).collect()
+}
+
+fn metrics_account(workspace: &Workspace) -> (u64, u64, u64, u64, u64) {
+    let rows = workspace.accounts();
+    let sum = |of: fn(&super::super::AccountRow) -> u64| rows.iter().map(of).sum::<u64>();
+    let all = (sum(|r| r.received), sum(|r| r.stored), sum(|r| r.duplicate), sum(|r| r.rejected), sum(|r| r.evicted));
+    assert_eq!(all.0, all.1 + all.2 + all.3 + all.4, "the accounts add up: {rows:?}");
+    all
+}
+
+#[test]
+fn samples_are_read_back_at_once_and_after_a_crash() {
+    let dir = tempfile::tempdir().unwrap();
+    let workspace = open(dir.path());
+    let list = [(T0, 1.0), (T0 + 15_000, f64::from_bits(STALE_NAN_BITS)), (T0 + 30_000, f64::from_bits(NORMAL_NAN_BITS))];
+    assert_eq!(append(&workspace, batch(&series("up", 1), &list)), stored(3));
+    assert_eq!(append(&workspace, batch(&series("up", 1), &[(T0 + 45_000, -0.0)])), stored(1));
+    let mut expected = bits(&list);
+    expected.push((T0 + 45_000, (-0.0_f64).to_bits()));
+    assert_eq!(samples(&workspace, "up"), expected);
+    workspace.0.crash();
+    drop(workspace);
+    let workspace = open(dir.path());
+    assert_eq!(workspace.problems(), &[] as &[String]);
+    assert_eq!(samples(&workspace, "up"), expected);
+    assert_eq!(metrics_account(&workspace), (4, 4, 0, 0, 0));
+    assert_eq!(workspace.accounts()[0].service, "cart");
+}
+
+#[test]
+fn the_first_value_of_a_time_stays_and_equal_ones_are_ignored() {
+    let dir = tempfile::tempdir().unwrap();
+    let workspace = open(dir.path());
+    let labels = series("m", 1);
+    assert_eq!(append(&workspace, batch(&labels, &[(T0, 1.0), (T0, 1.0), (T0, 2.0), (T0 + 1, 3.0)])), {
+        Appended { stored: 2, duplicate: 1, conflicting: 1, ..Appended::default() }
+    });
+    assert_eq!(append(&workspace, batch(&labels, &[(T0, 1.0), (T0 + 1, 4.0), (T0 + 2, 5.0)])), {
+        Appended { stored: 1, duplicate: 1, conflicting: 1, ..Appended::default() }
+    });
+    assert_eq!(samples(&workspace, "m"), bits(&[(T0, 1.0), (T0 + 1, 3.0), (T0 + 2, 5.0)]));
+    assert_eq!(metrics_account(&workspace), (7, 3, 2, 2, 0));
+    assert_eq!(workspace.refusals(), [(Door::Api, Refusal::Conflicting, 2)]);
+    workspace.close();
+    drop(workspace);
+    let workspace = open(dir.path());
+    assert_eq!(append(&workspace, batch(&labels, &[(T0 + 1, 3.0)])).duplicate, 1, "known after a restart too");
+    assert_eq!(metrics_account(&workspace), (8, 3, 3, 2, 0));
+    assert_eq!(workspace.refusals(), [(Door::Api, Refusal::Conflicting, 2)]);
+}
+
+#[test]
+fn late_samples_are_taken_for_half_an_hour_and_come_back_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let workspace = open(dir.path());
+    let labels = series("m", 1);
+    append(&workspace, batch(&labels, &[(T0, 1.0), (T0 + 40 * MINUTE, 2.0)]));
+    let late = [(T0 + 20 * MINUTE, 3.0), (T0 + 5 * MINUTE, 4.0), (T0 + 10 * MINUTE, 5.0), (T0 + 20 * MINUTE, 3.0)];
+    assert_eq!(append(&workspace, batch(&labels, &late)), {
+        Appended { stored: 2, out_of_order: 2, too_old: 1, duplicate: 1, ..Appended::default() }
+    });
+    let expected = [(T0, 1.0), (T0 + 10 * MINUTE, 5.0), (T0 + 20 * MINUTE, 3.0), (T0 + 40 * MINUTE, 2.0)];
+    assert_eq!(samples(&workspace, "m"), bits(&expected));
+    let old = batch(&labels, &[(T0 - 90 * MINUTE, 9.0)]);
+    let imported = workspace.append_samples(Door::Import, old, UnixNanos(T0)).unwrap().wait().unwrap();
+    assert_eq!((imported.stored, imported.out_of_order), (1, 1), "a file may be as old as it is");
+    assert_eq!(samples(&workspace, "m").len(), 5);
+    workspace.0.crash();
+    drop(workspace);
+    assert_eq!(samples(&open(dir.path()), "m").len(), 5);
+}
+
+#[test]
+fn a_door_at_its_limit_refuses_new_series_and_never_known_ones() {
+    let workspace = Workspace::in_memory(Options { series_limit: 3, ..options() }).unwrap();
+    let mut all = SampleBatch::default();
+    for n in 0..5 {
+        all.begin_series(&series("m", n));
+        all.push_float(T0, 1.0);
+        all.push_float(T0 + 1, 1.0);
+    }
+    assert_eq!(append(&workspace, all), Appended { stored: 6, over_limit: 4, ..Appended::default() });
+    assert_eq!(append(&workspace, batch(&series("m", 2), &[(T0 + 2, 1.0)])), stored(1));
+    assert_eq!(append(&workspace, batch(&series("m", 4), &[(T0 + 2, 1.0)])).over_limit, 1);
+    let other = workspace.append_samples(Door::OtlpHttp, batch(&series("m", 4), &[(T0 + 2, 1.0)]), UnixNanos(T0));
+    assert_eq!(other.unwrap().wait().unwrap().stored, 1, "each door has a limit of its own");
+    let broken = SampleBatch { labels: vec![1, 2, 3], ..batch(&Labels::default(), &[(T0, 1.0)]) };
+    assert_eq!(append(&workspace, broken).invalid, 1);
+    assert_eq!(metrics_account(&workspace).3, 6);
+}
+
+#[test]
+fn histograms_start_times_exemplars_and_metadata_survive() {
+    let dir = tempfile::tempdir().unwrap();
+    let workspace = open(dir.path());
+    let histogram = |count: f64| {
+        let buckets = vec![count - 1.0, 1.0];
+        let spans = vec![crate::model::BucketSpan { offset: 2, length: 2 }];
+        let all = FloatHistogram { schema: 2, count, sum: count * 1.5, positive_spans: spans, ..FloatHistogram::default() };
+        Arc::new(FloatHistogram { positive_buckets: buckets, ..all })
+    };
+    let labels = series("h", 1);
+    for round in 0..3 {
+        let mut batch = SampleBatch::default();
+        batch.begin_series(&labels);
+        for at in 0..4 {
+            let count = f64::from(round * 4 + at) + 2.0;
+            batch.push(T0 + i64::from(round * 4 + at) * 15_000, SampleValue::Histogram(histogram(count)));
+        }
+        batch.starts = vec![if round == 2 { T0 + 1 } else { T0 - 5 }; 4];
+        let trace = Labels::new([("trace_id", "ab")]);
+        batch.exemplars.push((0, Exemplar { labels: trace, value: f64::from(round), time: T0 + i64::from(round) }));
+        batch.metadata.push(MetricMetadata {
+            family: "h".into(),
+            kind: MetricKind::Histogram,
+            help: "Help.".into(),
+            unit: "s".into(),
+        });
+        assert_eq!(append(&workspace, batch), stored(4));
+    }
+    let mut late = SampleBatch::default();
+    late.begin_series(&labels);
+    late.push(T0 + 7_000, SampleValue::Histogram(histogram(77.0)));
+    append(&workspace, late);
+    let check = |workspace: &Workspace| {
+        let (_, column) = columns(workspace, "h").remove(0);
+        assert_eq!(column.len(), 13);
+        let counts: Vec<f64> = column.histograms.iter().map(|(_, histogram)| histogram.count).collect();
+        assert_eq!(counts, [2.0, 77.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0]);
+        assert_eq!(column.histograms[3].1, histogram(4.0));
+        assert_eq!(column.starts[..3], [T0 - 5, 0, T0 - 5]);
+        assert_eq!(column.starts[9..], [T0 + 1; 4]);
+        let source = workspace.metrics();
+        let exemplars = source.exemplars(&[vec![by_name("h")]], MillisRange::ALL, &QueryControl::default()).unwrap();
+        assert_eq!(exemplars[0].1.iter().map(|exemplar| exemplar.value).collect::<Vec<_>>(), [0.0, 1.0, 2.0]);
+        assert_eq!(source.metadata("h").unwrap()[0].kind, MetricKind::Histogram);
+        assert_eq!(source.metadata("none").unwrap(), []);
+    };
+    check(&workspace);
+    workspace.0.crash();
+    drop(workspace);
+    check(&open(dir.path()));
+}
+
+#[test]
+fn a_picked_set_sees_no_later_samples() {
+    let workspace = Workspace::in_memory(options()).unwrap();
+    append(&workspace, batch(&series("m", 1), &[(T0, 1.0)]));
+    let matchers = [by_name("m")];
+    let request = SeriesRequest { matchers: &matchers, range: MillisRange::ALL, limit: 0 };
+    let set = workspace.metrics().select(&request, &QueryControl::default()).unwrap();
+    append(&workspace, batch(&series("m", 1), &[(T0 + 1, 1.0), (T0 - 1, 2.0)]));
+    let mut column = SampleColumn::default();
+    set.read(0, MillisRange::ALL, &mut column).unwrap();
+    assert_eq!(column.times, [T0]);
+    assert_eq!(samples(&workspace, "m").len(), 3);
+    let few = SeriesRequest { limit: 1, ..request };
+    append(&workspace, batch(&series("m", 2), &[(T0, 1.0)]));
+    assert!(workspace.metrics().select(&few, &QueryControl::default()).is_err());
+}
+
+#[test]
+fn a_full_disk_refuses_and_what_was_acknowledged_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let workspace = Workspace::open(dir.path(), Options { max_pages: Some(120), ..options() }).unwrap();
+    let mut acknowledged = 0;
+    let mut refused = 0;
+    for round in 0..400_i64 {
+        let mut batch = SampleBatch::default();
+        for n in 0..200 {
+            batch.begin_series(&series("m", n));
+            batch.push_float(T0 + round * 1_000, (round as f64).sqrt());
+        }
+        match workspace.append_samples(Door::Api, batch, UnixNanos(T0)).map(super::super::Receipt::wait) {
+            Ok(Ok(appended)) => acknowledged += appended.stored,
+            _ => refused += 1,
+        }
+    }
+    assert!(acknowledged > 0 && refused > 0, "{acknowledged} samples, {refused} refused");
+    let count = |workspace: &Workspace| columns(workspace, "m").iter().map(|(_, column)| column.len() as u64).sum::<u64>();
+    assert_eq!(count(&workspace), acknowledged);
+    workspace.0.crash();
+    drop(workspace);
+    let workspace = open(dir.path());
+    assert_eq!(count(&workspace), acknowledged);
+    assert_eq!(metrics_account(&workspace).1, acknowledged);
+}
