@@ -195,6 +195,7 @@ impl HeadSeries {
     }
 }
 
+#[allow(dead_code, reason = "sealing, which comes next, calls the rest")]
 impl Generation {
     /// Adds the rows of a committed batch. The writer alone calls it.
     pub(crate) fn push(&self, rows: &Rows) {
