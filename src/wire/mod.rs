@@ -8,6 +8,7 @@
 
 pub mod datadog;
 pub mod export;
+pub mod exposition;
 pub mod fault;
 pub mod format;
 pub mod jaeger;
@@ -15,6 +16,8 @@ pub mod jaeger_thrift;
 pub mod open;
 pub mod otlp;
 pub mod redact;
+pub mod remote_write;
+pub mod statsd;
 pub mod yaml;
 pub mod zipkin;
 
@@ -23,6 +26,7 @@ mod chrome;
 mod go_stdouttrace;
 mod ids;
 mod json;
+mod native_histogram;
 mod otlp_file;
 mod protobuf;
 mod reading;

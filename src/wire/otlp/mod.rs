@@ -1,15 +1,17 @@
 //! OTLP, the OpenTelemetry protocol: protobuf and JSON, both ways, for traces, metrics and logs (opentelemetry-proto 1.11).
 //!
 //! Traces are walked straight from the payload into a [`SpanBatch`]: texts are interned, nothing is owned on the way.
-//! Metrics and logs are walked to count and check them and stay protobuf until their rooms read them. JSON becomes
+//! Metrics are walked into a batch of samples ([`decode_metrics`]). Logs are counted and checked and stay protobuf until
+//! their room reads them. JSON becomes
 //! protobuf first ([`json`]), so that everything behind it knows one form. No function here panics, whatever the bytes.
 
 mod encode;
 pub mod json;
 mod logs;
 mod metrics;
-mod pb;
+pub(in crate::wire) mod pb;
 mod rewrite;
+mod samples;
 mod schema;
 mod traces;
 mod value;
@@ -19,6 +21,7 @@ pub use logs::{decode_logs, encode_logs};
 pub use metrics::{Counted, count_logs, count_metrics};
 pub use pb::{Fault, MAX_DEPTH};
 pub use rewrite::mask_payload;
+pub use samples::{DecodedMetrics, Escaping, MetricOptions, decode_metrics};
 
 use super::redact::Redaction;
 use crate::model::{DurationNs, SpanBatch, UnixNanos};

@@ -18,7 +18,7 @@ pub enum Fault {
     #[error("the field number is not valid")]
     Number,
     /// Groups (wire types 3 and 4) or the unused wire types 6 and 7.
-    #[error("the wire type is not one that OTLP uses")]
+    #[error("the wire type is not one that is in use")]
     WireType,
     /// A known field with the wire type of another kind.
     #[error("the field has the wire type of another kind of field")]
@@ -33,15 +33,15 @@ pub const MAX_DEPTH: u32 = 100;
 
 /// A fault, the place it happened at and the fields around it, innermost first.
 #[derive(Debug)]
-pub(super) struct Broken {
-    pub(super) fault: Fault,
-    pub(super) address: usize,
-    pub(super) path: Vec<Step>,
+pub(in crate::wire) struct Broken {
+    pub(in crate::wire) fault: Fault,
+    pub(in crate::wire) address: usize,
+    pub(in crate::wire) path: Vec<Step>,
 }
 
 /// One step of a field path.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Step(pub(super) &'static str, pub(super) Option<usize>);
+pub(in crate::wire) struct Step(pub(in crate::wire) &'static str, pub(in crate::wire) Option<usize>);
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -53,15 +53,15 @@ impl fmt::Display for Step {
 }
 
 /// Result of reading.
-pub(super) type Read<T> = Result<T, Box<Broken>>;
+pub(in crate::wire) type Read<T> = Result<T, Box<Broken>>;
 
 #[cold]
-pub(super) fn broken<T>(fault: Fault, at: &[u8]) -> Read<T> {
+pub(in crate::wire) fn broken<T>(fault: Fault, at: &[u8]) -> Read<T> {
     Err(Box::new(Broken { fault, address: at.as_ptr() as usize, path: Vec::new() }))
 }
 
 /// Adds the field that an error happened in.
-pub(super) trait Within<T> {
+pub(in crate::wire) trait Within<T> {
     fn within(self, name: &'static str, index: usize) -> Read<T>;
     fn inside(self, name: &'static str) -> Read<T>;
 }
@@ -86,7 +86,7 @@ fn step(mut broken: Box<Broken>, step: Step) -> Box<Broken> {
 
 /// The value of one field.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub(super) enum Field<'a> {
+pub(in crate::wire) enum Field<'a> {
     Varint(u64),
     Fixed64(u64),
     Bytes(&'a [u8]),
@@ -95,22 +95,22 @@ pub(super) enum Field<'a> {
 
 /// Walks the fields of one message.
 #[derive(Clone, Copy)]
-pub(super) struct Fields<'a> {
+pub(in crate::wire) struct Fields<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn new(message: &'a [u8]) -> Self {
+    pub(in crate::wire) fn new(message: &'a [u8]) -> Self {
         Self { rest: message }
     }
 
     /// What has not been read; for errors.
-    pub(super) fn rest(&self) -> &'a [u8] {
+    pub(in crate::wire) fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
     #[inline(always)]
-    pub(super) fn varint(&mut self) -> Read<u64> {
+    pub(in crate::wire) fn varint(&mut self) -> Read<u64> {
         match self.rest {
             [byte, rest @ ..] if *byte < 0x80 => {
                 self.rest = rest;
@@ -148,7 +148,7 @@ impl<'a> Fields<'a> {
 
     /// The number and value of the next field.
     #[inline(always)]
-    pub(super) fn next(&mut self) -> Read<Option<(u32, Field<'a>)>> {
+    pub(in crate::wire) fn next(&mut self) -> Read<Option<(u32, Field<'a>)>> {
         if self.rest.is_empty() {
             return Ok(None);
         }
@@ -180,11 +180,11 @@ impl<'a> Fields<'a> {
 
 /// Writes messages; nested ones get their length when they are closed.
 #[derive(Default)]
-pub(super) struct Writer(pub(super) Vec<u8>);
+pub(in crate::wire) struct Writer(pub(in crate::wire) Vec<u8>);
 
 impl Writer {
     #[inline]
-    pub(super) fn raw_varint(&mut self, mut value: u64) {
+    pub(in crate::wire) fn raw_varint(&mut self, mut value: u64) {
         while value >= 0x80 {
             self.0.push(value as u8 | 0x80);
             value >>= 7;
@@ -193,12 +193,12 @@ impl Writer {
     }
 
     #[inline]
-    pub(super) fn tag(&mut self, number: u32, wire: u32) {
+    pub(in crate::wire) fn tag(&mut self, number: u32, wire: u32) {
         self.raw_varint(u64::from(number << 3 | wire));
     }
 
     /// A varint field, left out when 0.
-    pub(super) fn varint(&mut self, number: u32, value: u64) {
+    pub(in crate::wire) fn varint(&mut self, number: u32, value: u64) {
         if value != 0 {
             self.tag(number, 0);
             self.raw_varint(value);
@@ -206,13 +206,13 @@ impl Writer {
     }
 
     /// A fixed64 field, written even when 0.
-    pub(super) fn fixed64(&mut self, number: u32, value: u64) {
+    pub(in crate::wire) fn fixed64(&mut self, number: u32, value: u64) {
         self.tag(number, 1);
         self.0.extend_from_slice(&value.to_le_bytes());
     }
 
     /// A fixed32 field, left out when 0.
-    pub(super) fn fixed32(&mut self, number: u32, value: u32) {
+    pub(in crate::wire) fn fixed32(&mut self, number: u32, value: u32) {
         if value != 0 {
             self.tag(number, 5);
             self.0.extend_from_slice(&value.to_le_bytes());
@@ -220,28 +220,28 @@ impl Writer {
     }
 
     /// A length-delimited field, written even when empty.
-    pub(super) fn bytes(&mut self, number: u32, bytes: &[u8]) {
+    pub(in crate::wire) fn bytes(&mut self, number: u32, bytes: &[u8]) {
         self.tag(number, 2);
         self.raw_varint(bytes.len() as u64);
         self.0.extend_from_slice(bytes);
     }
 
     /// A text field, left out when empty.
-    pub(super) fn text(&mut self, number: u32, text: &str) {
+    pub(in crate::wire) fn text(&mut self, number: u32, text: &str) {
         if !text.is_empty() {
             self.bytes(number, text.as_bytes());
         }
     }
 
     /// Opens a nested message; give the answer to [`Writer::close`].
-    pub(super) fn open(&mut self, number: u32) -> usize {
+    pub(in crate::wire) fn open(&mut self, number: u32) -> usize {
         self.tag(number, 2);
         self.0.push(0);
         self.0.len()
     }
 
     /// Writes the length of what was opened. One byte was kept for it; a longer one moves the content up.
-    pub(super) fn close(&mut self, start: usize) {
+    pub(in crate::wire) fn close(&mut self, start: usize) {
         let length = self.0.len() - start;
         if length < 0x80 {
             self.0[start - 1] = length as u8;
@@ -259,7 +259,7 @@ impl Writer {
     }
 
     /// A nested message.
-    pub(super) fn message(&mut self, number: u32, fill: impl FnOnce(&mut Self)) {
+    pub(in crate::wire) fn message(&mut self, number: u32, fill: impl FnOnce(&mut Self)) {
         let start = self.open(number);
         fill(self);
         self.close(start);
