@@ -3,7 +3,7 @@
 //! The libFuzzer targets in `targets/` call one entry each; `tests/fuzz_smoke.rs` calls all of them with mutated seeds.
 
 use belvedere::context::{Composite, Extraction};
-use belvedere::model::SpanBatch;
+use belvedere::model::{SampleBatch, SpanBatch};
 use belvedere::wire::otlp;
 use belvedere::{search, wire};
 
@@ -11,13 +11,16 @@ use belvedere::{search, wire};
 pub type Entry = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const ENTRIES: [Entry; 6] = [
+pub const ENTRIES: [Entry; 9] = [
     ("otlp_protobuf", otlp_protobuf),
     ("otlp_json", otlp_json),
     ("otlp_signals", otlp_signals),
     ("open_file", open_file),
     ("trace_context", trace_context),
     ("trace_query", trace_query),
+    ("remote_write", remote_write),
+    ("exposition", exposition),
+    ("statsd", statsd),
 ];
 
 /// What is decoded encodes to a form that is stable from then on, in both encodings.
@@ -43,6 +46,10 @@ pub fn otlp_signals(bytes: &[u8]) {
         assert!(records.len() as u64 <= counted.total(), "more records than were counted");
     }
     otlp::count_metrics(bytes).ok();
+    if let Ok(decoded) = otlp::decode_metrics(bytes, otlp::MetricOptions::default()) {
+        assert_well_formed(&decoded.batch);
+        assert!(decoded.deltas.iter().all(|series| (*series as usize) < decoded.batch.series.len()));
+    }
     for signal in belvedere::model::Signal::ALL {
         if let Some((masked, count)) = otlp::mask_payload(signal, bytes, &redaction) {
             assert!(count > 0, "masking that masks nothing returns nothing");
@@ -88,6 +95,49 @@ pub fn trace_query(bytes: &[u8]) {
         Ok(query) => assert!(query.hints.iter().all(|hint| text.get(hint.at.clone()).is_some())),
         Err(error) => assert!(text.get(error.at.clone()).is_some(), "{error:?} is no place in {text:?}"),
     }
+}
+
+/// Both versions, as a payload and behind snappy: what is read is well formed, and reads the same after it was written.
+pub fn remote_write(bytes: &[u8]) {
+    use wire::remote_write::{Version, decode, decompress, encode_v1, encode_v2};
+    decompress(bytes).ok();
+    for (version, encode) in [(Version::V1, encode_v1 as fn(&SampleBatch) -> Vec<u8>), (Version::V2, encode_v2)] {
+        let Ok(first) = decode(version, bytes) else { continue };
+        assert_well_formed(&first.batch);
+        let again = decode(version, &encode(&first.batch)).expect("what was written is read");
+        assert_eq!(again.batch.labels, first.batch.labels);
+        assert_eq!(again.batch.times.len(), first.batch.times.len());
+    }
+}
+
+/// Both dialects: a batch, or an error at a line of the text.
+pub fn exposition(bytes: &[u8]) {
+    use wire::exposition::{Dialect, read};
+    for dialect in [Dialect::Text, Dialect::OpenMetrics] {
+        match read(bytes, dialect, 0) {
+            Ok(batch) => assert_well_formed(&batch),
+            Err(error) => assert!(error.line <= bytes.iter().filter(|byte| **byte == b'\n').count() + 1),
+        }
+    }
+}
+
+/// Every line is an item or a refusal.
+pub fn statsd(bytes: &[u8]) {
+    let mut count = 0;
+    wire::statsd::read(bytes, |_| count += 1);
+    assert!(count <= bytes.len());
+}
+
+/// Label sets are packed label sets, samples lie in the columns.
+fn assert_well_formed(batch: &SampleBatch) {
+    assert_eq!(batch.times.len(), batch.values.len());
+    assert!(batch.starts.is_empty() || batch.starts.len() == batch.times.len());
+    for series in &batch.series {
+        assert!(belvedere::model::Labels::from_packed(batch.packed_labels(series)).is_some());
+        assert!(series.samples.end as usize <= batch.times.len());
+    }
+    assert!(batch.histograms.iter().all(|(at, _)| (*at as usize) < batch.times.len()));
+    assert!(batch.exemplars.iter().all(|(series, _)| (*series as usize) < batch.series.len()));
 }
 
 /// No span is lost on the way out and in, and what came in that way goes out the same from then on.

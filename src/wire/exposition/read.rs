@@ -49,7 +49,7 @@ impl Collect {
         let of = || {
             let own =
                 |name: &str| matches!((self.kind, name), (MetricKind::Histogram, "le") | (MetricKind::Summary, "quantile"));
-            Labels::new(labels.iter().filter(|(name, _)| !own(name)))
+            Labels::new(labels.iter().filter(|(name, _)| !own(name)).map(|(name, value)| (name, value)))
         };
         match suffix {
             "_created" => drop(self.created.insert((self.family.as_str().into(), of()), (value * 1000.0).round() as i64)),

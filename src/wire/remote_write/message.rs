@@ -1,6 +1,6 @@
 //! Messages that both versions share: samples and native histograms. 2.0 adds a start time to either.
 
-use super::super::native_histogram::from_deltas;
+use super::super::native::from_deltas;
 use super::super::otlp::pb::{Fault, Field, Fields, Read, broken};
 use crate::model::{BucketSpan, FloatHistogram, ResetHint};
 

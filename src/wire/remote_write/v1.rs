@@ -1,6 +1,6 @@
 //! `prometheus.WriteRequest`: 1 timeseries {1 labels, 2 samples, 3 exemplars, 4 histograms}, 3 metadata.
 
-use super::super::native_histogram;
+use super::super::native;
 use super::super::otlp::pb::{Fault, Field, Fields, Read, Within, broken};
 use super::labels::{LabelFault, LabelWriter, push_message, shown};
 use super::{Decoded, message};
@@ -124,7 +124,7 @@ impl OpenSeries {
 
     /// Takes a histogram, or refuses it alone.
     pub(super) fn histogram(&mut self, decoded: &mut Decoded, time: i64, mut histogram: crate::model::FloatHistogram) -> bool {
-        match native_histogram::check(&mut histogram) {
+        match native::check(&mut histogram) {
             Ok(()) => {
                 let batch = &mut decoded.batch;
                 batch.histograms.push((batch.times.len() as u32, Arc::new(histogram)));

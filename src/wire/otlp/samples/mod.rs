@@ -16,7 +16,7 @@ pub use names::Escaping;
 
 use self::labels::{IDENTIFYING, LabelNames, Pairs, label_text, put_set, target};
 use self::points::{Buckets, Exponential, Point, Quantiles, RawExemplar};
-use super::super::native_histogram::{self, FINEST};
+use super::super::native::{self, FINEST};
 use super::super::redact::Redaction;
 use super::pb::{Fault, Field, Fields, Read, Within, broken};
 use super::value::Texts;
@@ -471,7 +471,7 @@ fn check_buckets(buckets: &Buckets) -> Result<(), String> {
 
 /// An exponential histogram as a native one: bucket i of OTLP ends where bucket i + 1 of Prometheus does.
 fn native(point: &Point, raw: Exponential) -> Result<FloatHistogram, String> {
-    if raw.scale < native_histogram::COARSEST {
+    if raw.scale < native::COARSEST {
         return Err(format!("cannot convert exponential to native histogram: scale must be >= -4, was {}", raw.scale));
     }
     let down = (raw.scale - FINEST).clamp(0, 63) as u32;
@@ -485,7 +485,7 @@ fn native(point: &Point, raw: Exponential) -> Result<FloatHistogram, String> {
                 _ => buckets.push((index, *count as f64)),
             }
         }
-        Ok::<_, String>(native_histogram::spanned(buckets))
+        Ok::<_, String>(native::spanned(buckets))
     };
     let (positive_spans, positive_buckets) = side(&raw.positive)?;
     let (negative_spans, negative_buckets) = side(&raw.negative)?;
@@ -504,7 +504,7 @@ fn native(point: &Point, raw: Exponential) -> Result<FloatHistogram, String> {
     if point.no_value {
         (histogram.sum, histogram.count) = (STALE_NAN, STALE_NAN);
     }
-    native_histogram::check(&mut histogram)?;
+    native::check(&mut histogram)?;
     Ok(histogram)
 }
 
@@ -515,9 +515,8 @@ fn custom(point: &Point, buckets: Buckets) -> FloatHistogram {
         bounds.pop();
     }
     let counts: Vec<f64> = buckets.counts.iter().map(|count| *count as f64).collect();
-    let (positive_spans, positive_buckets) = native_histogram::spanned(
-        counts.into_iter().enumerate().filter(|(_, count)| *count > 0.0).map(|(at, count)| (at as i32, count)),
-    );
+    let (positive_spans, positive_buckets) =
+        native::spanned(counts.into_iter().enumerate().filter(|(_, count)| *count > 0.0).map(|(at, count)| (at as i32, count)));
     FloatHistogram {
         schema: CUSTOM_BUCKETS_SCHEMA,
         count: if point.no_value { STALE_NAN } else { buckets.count as f64 },

@@ -7,16 +7,16 @@ use crate::model::histogram::CUSTOM_BUCKETS_SCHEMA;
 use crate::model::{BucketSpan, FloatHistogram};
 
 /// Finest schema that is stored.
-pub(crate) const FINEST: i32 = 8;
+pub const FINEST: i32 = 8;
 /// Coarsest schema that is stored.
-pub(crate) const COARSEST: i32 = -4;
+pub const COARSEST: i32 = -4;
 /// Finest schema that the format reserves; finer than [`FINEST`] is merged down.
 const FINEST_RESERVED: i32 = 52;
 /// Observations that a whole-number histogram may miss between its count and its buckets, relative: floats round.
 const ROUNDING: f64 = 1e-9;
 
 /// Absolute counts from the deltas of a whole-number histogram.
-pub(crate) fn from_deltas(deltas: &[i64]) -> impl Iterator<Item = f64> + '_ {
+pub fn from_deltas(deltas: &[i64]) -> impl Iterator<Item = f64> + '_ {
     let mut count = 0_i64;
     deltas.iter().map(move |delta| {
         count = count.wrapping_add(*delta);
@@ -25,7 +25,7 @@ pub(crate) fn from_deltas(deltas: &[i64]) -> impl Iterator<Item = f64> + '_ {
 }
 
 /// Checks a histogram and brings it to a schema that is stored. The text says what is wrong.
-pub(crate) fn check(histogram: &mut FloatHistogram) -> Result<(), String> {
+pub fn check(histogram: &mut FloatHistogram) -> Result<(), String> {
     let stale = crate::model::sample::is_stale(histogram.sum);
     let custom = histogram.schema == CUSTOM_BUCKETS_SCHEMA;
     if !custom && !(COARSEST..=FINEST_RESERVED).contains(&histogram.schema) {
@@ -106,7 +106,7 @@ fn check_custom(histogram: &FloatHistogram) -> Result<(), String> {
 }
 
 /// Halves the resolution: bucket i of the finer schema lies in bucket ceil(i/2) of the coarser.
-pub(crate) fn reduce(histogram: &mut FloatHistogram) {
+pub fn reduce(histogram: &mut FloatHistogram) {
     for (spans, buckets) in [
         (&mut histogram.positive_spans, &mut histogram.positive_buckets),
         (&mut histogram.negative_spans, &mut histogram.negative_buckets),
@@ -125,8 +125,35 @@ pub(crate) fn reduce(histogram: &mut FloatHistogram) {
     histogram.schema -= 1;
 }
 
+/// Makes the zero bucket at least this wide; buckets that end inside it join it whole.
+pub fn widen_zero(histogram: &mut FloatHistogram, threshold: f64) {
+    if threshold <= histogram.zero_threshold || histogram.schema == CUSTOM_BUCKETS_SCHEMA {
+        return;
+    }
+    histogram.zero_threshold = threshold;
+    let schema = histogram.schema;
+    let ends_inside = |index: i32| bound(schema, index) <= threshold;
+    let mut joined = 0.0;
+    for (spans, buckets) in [
+        (&mut histogram.positive_spans, &mut histogram.positive_buckets),
+        (&mut histogram.negative_spans, &mut histogram.negative_buckets),
+    ] {
+        let (inside, outside): (Vec<_>, Vec<_>) = indexed(spans, buckets).partition(|(index, _)| ends_inside(*index));
+        joined += inside.iter().map(|(_, count)| count).sum::<f64>();
+        if !inside.is_empty() {
+            (*spans, *buckets) = spanned(outside);
+        }
+    }
+    histogram.zero_count += joined;
+}
+
+/// Upper bound of a bucket of an exponential schema.
+pub fn bound(schema: i32, index: i32) -> f64 {
+    (f64::from(index) * f64::from(-schema).exp2()).exp2()
+}
+
 /// Buckets with their index.
-pub(crate) fn indexed<'a>(spans: &'a [BucketSpan], buckets: &'a [f64]) -> impl Iterator<Item = (i32, f64)> + 'a {
+pub fn indexed<'a>(spans: &'a [BucketSpan], buckets: &'a [f64]) -> impl Iterator<Item = (i32, f64)> + 'a {
     let mut next = 0_i32;
     let indexes = spans.iter().flat_map(move |span| {
         let start = next.wrapping_add(span.offset);
@@ -137,7 +164,7 @@ pub(crate) fn indexed<'a>(spans: &'a [BucketSpan], buckets: &'a [f64]) -> impl I
 }
 
 /// Spans and counts of buckets by rising index; gaps of at most two are filled with zeros, as Prometheus does it.
-pub(crate) fn spanned(buckets: impl IntoIterator<Item = (i32, f64)>) -> (Vec<BucketSpan>, Vec<f64>) {
+pub fn spanned(buckets: impl IntoIterator<Item = (i32, f64)>) -> (Vec<BucketSpan>, Vec<f64>) {
     const FILLED_GAP: i32 = 2;
     let (mut spans, mut counts): (Vec<BucketSpan>, Vec<f64>) = (Vec::new(), Vec::new());
     let mut next = 0_i32;

@@ -1,0 +1,8 @@
+//! libFuzzer over `entries::remote_write`.
+#![no_main]
+
+#[allow(dead_code)]
+#[path = "../entries.rs"]
+mod entries;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| entries::remote_write(bytes));
