@@ -11,6 +11,7 @@ mod compliance;
 mod durability;
 mod files;
 mod fuzz_smoke;
+mod proxy;
 mod real_clients;
 mod support;
 mod trace_context;

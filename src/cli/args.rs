@@ -116,6 +116,11 @@ pub enum Command {
     /// Run a command as a span; what it starts joins the trace through the environment
     #[command(after_help = "The exit code is the command's.\n\nExample:\n  belvedere exec -- make test")]
     Exec(super::exec::ExecArguments),
+    /// Trace a service that has no instrumentation, from outside: a reverse proxy that records each request
+    #[command(
+        after_help = "Prints `listening proxy ADDRESS` and `ready`; stops on SIGTERM and SIGINT when the requests under way are done.\n\nExample:\n  belvedere proxy 9000=3000 --service shop --route '/users/{id}'"
+    )]
+    Proxy(super::proxy::ProxyArguments),
     /// Explain trace context headers: curl -v output, a HAR entry, a log line
     #[command(
         after_help = "Exit code 0 when there is a context and no rule is broken, else 1.\n\nExample:\n  curl -sv http://localhost:8080 2>&1 | belvedere headers"
@@ -256,7 +261,8 @@ pub enum DoorAddress {
 }
 
 impl DoorAddress {
-    fn parse(text: &str) -> Result<Self, String> {
+    /// Reads `off`, a port or an address.
+    pub fn parse(text: &str) -> Result<Self, String> {
         if text == "off" {
             return Ok(Self::Off);
         }

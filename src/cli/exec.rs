@@ -2,17 +2,18 @@
 //! (`TRACEPARENT`, `TRACESTATE`, `BAGGAGE`); SDKs in it find the collector and send soon. The exit code stays the command's.
 
 use super::Failure;
+use super::reporting::{self, FLUSH};
 use crate::context::{Composite, Environment};
 use crate::model::{Attributes, Resource, StatusCode, Value};
-use crate::tracer::{Batch, BatchConfig, Otlp, OtlpConfig, Provider, RetryPolicy, Span};
+use crate::tracer::Span;
 use std::path::Path;
 use std::process::ExitStatus;
 use std::time::Duration;
 use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Longest wait for the collector at the end; the command's own answer is not held up longer.
-const FLUSH: Duration = Duration::from_secs(2);
+/// How soon a command that still runs is seen.
+const ANNOUNCED: Duration = Duration::from_millis(500);
 /// Exit codes of shells for a command that is not there and for one that can't be run.
 const NOT_FOUND: u8 = 127;
 const NOT_RUNNABLE: u8 = 126;
@@ -50,15 +51,10 @@ pub fn run(arguments: &ExecArguments) -> Result<u8, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(format!("no thread could be started: {error}")))?;
     let given = |name: &str| variables.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
-    let endpoint = arguments.endpoint.clone().or_else(|| given("OTEL_EXPORTER_OTLP_ENDPOINT"));
-    let endpoint = endpoint.unwrap_or_else(|| "http://127.0.0.1:4318".to_owned());
-    let retry = RetryPolicy { first: Duration::from_millis(200), attempts: 3, ..RetryPolicy::default() };
-    let config = OtlpConfig { endpoint: endpoint.clone(), retry, timeout: FLUSH, ..OtlpConfig::default() };
-    let exporter = Otlp::new(&config, runtime.handle().clone()).map_err(|error| Failure::new(error.to_string()))?;
-    let batch = Batch::new(exporter, BatchConfig { export_timeout: FLUSH, ..BatchConfig::default() });
+    let endpoint = reporting::endpoint(arguments.endpoint.as_deref(), given("OTEL_EXPORTER_OTLP_ENDPOINT").as_deref());
     let mut resource = Resource::service(&arguments.service);
     resource.attributes.push("process.pid", i64::from(std::process::id()));
-    let provider = Provider::builder(resource).processor(batch).build();
+    let provider = reporting::provider(&endpoint, resource, ANNOUNCED, true, runtime.handle())?;
 
     let found = Composite::permissive().extract(&Environment(variables.clone()));
     let parent = found.context.unwrap_or_default();

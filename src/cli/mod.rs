@@ -12,8 +12,10 @@ mod headers;
 mod import;
 mod insight;
 mod print;
+mod proxy;
 mod query;
 mod remote;
+mod reporting;
 mod serve;
 mod wait;
 
@@ -61,6 +63,7 @@ pub fn run() -> ExitCode {
         Some(Command::Diff(diff)) => insight::diff(common, diff),
         Some(Command::Wait(wait)) => wait::run(common, wait),
         Some(Command::Exec(exec)) => exec::run(exec),
+        Some(Command::Proxy(proxy)) => proxy::run(proxy),
         Some(Command::Headers(headers)) => headers::run(common, headers),
         Some(Command::Demo(demo)) => demo::run(demo, common.json).map_err(|error| Failure::new(error.to_string())),
     };
