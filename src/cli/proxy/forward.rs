@@ -79,7 +79,7 @@ pub(super) async fn forward(
         Ok(target) => target,
         Err(error) => {
             exchange.fail("bad_request", &error.to_string());
-            return Ok(fail(exchange, 400, format!("the address cannot be passed on: {error}")));
+            return Ok(fail(*exchange, 400, format!("the address cannot be passed on: {error}")));
         }
     };
     if proxy.rewrite_host || !(http2 || parts.headers.contains_key(header::HOST)) {
@@ -114,7 +114,7 @@ pub(super) async fn forward(
         Err(no) => {
             let text = no.to_string();
             exchange.fail(no.kind(), &text);
-            Ok(fail(exchange, no.status(), text))
+            Ok(fail(*exchange, no.status(), text))
         }
     }
 }
@@ -154,7 +154,7 @@ fn pass(
         (None, Some(_)) => {
             let text = format!("{} switched to another protocol, which the client had not asked for", proxy.upstream.authority);
             exchange.fail("connection_broken", &text);
-            return fail(exchange, 502, text);
+            return fail(*exchange, 502, text);
         }
         _ => Response::new(Answer::passing(body, exchange)),
     };
@@ -189,7 +189,7 @@ async fn tunnel(proxy: Arc<Proxy>, mut exchange: Box<Exchange>, on_client: OnUpg
 
 /// Ends the spans with the answer that the proxy gives itself. The kind of failure stays the client span's error; for the
 /// callers of the service it is the status.
-fn fail(mut exchange: Box<Exchange>, status: u16, text: String) -> Response<Answer> {
+fn fail(mut exchange: Exchange, status: u16, text: String) -> Response<Answer> {
     exchange.server.set("http.response.status_code", i64::from(status)).status(StatusCode::Error, &text);
     if status >= 500 {
         exchange.server.set("error.type", status.to_string());
