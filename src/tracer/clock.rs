@@ -1,4 +1,5 @@
-//! Time for spans. The only place of the room that reads a clock, and only in [`SystemClock`].
+//! Time for spans. The only place of the room that reads a clock, in [`SystemClock`], which
+//! `cycles` asks too.
 
 use crate::model::UnixNanos;
 use std::sync::atomic::{AtomicI64, Ordering};

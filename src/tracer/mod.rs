@@ -21,9 +21,11 @@
 //! application (`--no-default-features`); the OTLP exporter needs the feature `headless`. Clock and ids are injected.
 
 mod clock;
+mod cycles;
 mod export;
 mod ids;
 mod limits;
+mod pool;
 mod processor;
 mod provider;
 mod sampler;
@@ -31,6 +33,7 @@ mod span;
 
 pub use crate::context::threshold;
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use cycles::CycleClock;
 pub use export::{ExportError, Exporter, InMemory};
 #[cfg(feature = "headless")]
 pub use export::{Otlp, OtlpConfig, Protocol, RetryPolicy, Sender, SignalPath};

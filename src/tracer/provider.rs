@@ -1,14 +1,16 @@
 //! The provider: everything the spans of one program share; its tracers, and how they start a span.
 
 use super::Key;
-use super::clock::{Clock, SystemClock};
+use super::clock::Clock;
+use super::cycles::CycleClock;
 use super::ids::{IdSource, RandomIds};
 use super::limits::SpanLimits;
+use super::pool;
 use super::processor::{FlushError, Processor};
 use super::sampler::{Candidate, Decision, Sampler};
 use super::span::{Recording, Span};
 use crate::context::{Sampling, SpanContext, TraceFlags};
-use crate::model::{self, Attributes, Resource, Scope, SpanId, SpanKind, TraceId, UnixNanos, Value};
+use crate::model::{Attributes, Resource, Scope, SpanId, SpanKind, TraceId, UnixNanos, Value};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -60,7 +62,7 @@ impl Provider {
             shared: Shared {
                 resource: Arc::new(resource),
                 limits: SpanLimits::default(),
-                clock: Box::new(SystemClock),
+                clock: Box::new(CycleClock::default()),
                 processors: Vec::new(),
                 sampler: Sampler::default(),
                 ids: Box::new(RandomIds),
@@ -269,29 +271,23 @@ impl<'a> SpanBuilder<'a> {
             context.sampling = Sampling::Debug;
         }
         let remote = if parent.is_some_and(|parent| parent.remote) { 0x200 } else { 0 };
-        let mut recording = Recording {
-            span: Box::new(model::Span {
-                trace_id: context.trace_id,
-                span_id: context.span_id,
-                parent: parent.map(|parent| parent.span_id),
-                trace_state: context.trace_state.text().clone(),
-                flags: u32::from(context.flags.byte()) | 0x100 | remote,
-                name: self.name.0,
-                kind: self.kind,
-                start: self.start.unwrap_or_else(|| shared.clock.now()),
-                attributes: Attributes(Vec::with_capacity(ATTRIBUTES_AT_START)),
-                resource: shared.resource.clone(),
-                scope: self.tracer.scope.clone(),
-                end: None,
-                dropped_attributes: 0,
-                events: Vec::new(),
-                dropped_events: 0,
-                links: Vec::new(),
-                dropped_links: 0,
-                status: model::Status::default(),
-            }),
-            shared: shared.clone(),
-        };
+        let mut span = pool::take().unwrap_or_default();
+        span.trace_id = context.trace_id;
+        span.span_id = context.span_id;
+        span.parent = parent.map(|parent| parent.span_id);
+        span.trace_state = context.trace_state.text().clone();
+        span.flags = u32::from(context.flags.byte()) | 0x100 | remote;
+        span.name = self.name.0;
+        span.kind = self.kind;
+        if !Arc::ptr_eq(&span.resource, &shared.resource) {
+            span.resource = shared.resource.clone();
+        }
+        if !Arc::ptr_eq(&span.scope, &self.tracer.scope) {
+            span.scope = self.tracer.scope.clone();
+        }
+        span.attributes.0.reserve(ATTRIBUTES_AT_START);
+        span.start = self.start.unwrap_or_else(|| shared.clock.now());
+        let mut recording = Recording { span, shared: shared.clone() };
         let limits = &shared.limits;
         for (key, value) in self.attributes.0.into_iter().chain(noted.0) {
             let span = &mut recording.span;

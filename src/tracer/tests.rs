@@ -261,7 +261,7 @@ struct Gated {
 }
 
 impl Exporter for Gated {
-    fn export(&mut self, batch: Vec<Box<model::Span>>, _timeout: Duration) -> Result<(), ExportError> {
+    fn export(&mut self, batch: &[Box<model::Span>], _timeout: Duration) -> Result<(), ExportError> {
         self.leave.recv_timeout(SOON).map_err(|_| ExportError::ShutDown)?;
         self.got.lock().unwrap().push(batch.len());
         Ok(())

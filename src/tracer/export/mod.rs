@@ -51,8 +51,7 @@ pub enum ExportError {
 /// Sends batches away. Called from one thread at a time.
 pub trait Exporter: Send {
     /// Sends a batch, retries included, within `timeout`.
-    #[allow(clippy::vec_box)]
-    fn export(&mut self, batch: Vec<Box<Span>>, timeout: Duration) -> Result<(), ExportError>;
+    fn export(&mut self, batch: &[Box<Span>], timeout: Duration) -> Result<(), ExportError>;
 
     /// Called once, after the last batch.
     fn shutdown(&mut self) {}
@@ -75,8 +74,8 @@ impl InMemory {
 }
 
 impl Exporter for InMemory {
-    fn export(&mut self, batch: Vec<Box<Span>>, _timeout: Duration) -> Result<(), ExportError> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(batch.into_iter().map(|span| *span));
+    fn export(&mut self, batch: &[Box<Span>], _timeout: Duration) -> Result<(), ExportError> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(batch.iter().map(|span| Span::clone(span)));
         Ok(())
     }
 }

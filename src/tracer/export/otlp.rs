@@ -51,7 +51,7 @@ impl Otlp {
 }
 
 impl Exporter for Otlp {
-    fn export(&mut self, batch: Vec<Box<Span>>, timeout: Duration) -> Result<(), ExportError> {
+    fn export(&mut self, batch: &[Box<Span>], timeout: Duration) -> Result<(), ExportError> {
         let body = Bytes::from(encode_traces(&SpanBatch::from_spans(batch.iter().map(|span| &**span))));
         let send = self.sender.send(SignalPath::Traces, body, timeout);
         if Handle::try_current().is_err() {

@@ -23,7 +23,7 @@ impl Processor for Simple {
     fn on_end(&self, span: Box<Span>) {
         if is_sampled(&span)
             && let Some(exporter) = self.0.lock().unwrap_or_else(PoisonError::into_inner).as_mut()
-            && let Err(error) = exporter.export(vec![span], TIMEOUT)
+            && let Err(error) = exporter.export(std::slice::from_ref(&span), TIMEOUT)
         {
             tracing::debug!(%error, "span not exported");
         }
