@@ -212,8 +212,35 @@ fn tracestate_is_kept_combined_and_in_order() {
         let long_key = format!("foo=1,{}=1", "z".repeat(256));
         let long_value = format!("foo={}", "v".repeat(256));
         let two_long = format!("{}=1,{}=2", "t".repeat(256), format_args!("{}@v", "u".repeat(254)));
+        let (tens, all_members) = ([0, 10, 20, 30].map(|from| members[from..(from + 10).min(32)].join(",")), members.join(","));
+        let vendor = format!("foo=1,{}@{}=1", "t".repeat(241), "v".repeat(14));
+        let tenant = format!("foo=1,{}@v=1", "t".repeat(242));
+        let system = format!("foo=1,t@{}=1", "v".repeat(15));
+        let value: String = (' '..='~').filter(|c| !matches!(c, ',' | '=')).collect();
+        let key = "abcdefghijklmnopqrstuvwxyz0123456789_-*/";
+        let (plain, at_vendor) = (format!("{key}={value}"), format!("{key}@a-z0-9_-*/={value}"));
         type Case<'a> = (&'a [(&'a str, &'a str)], &'a str);
-        let cases: [Case<'_>; 17] = [
+        let cases: [Case<'_>; 34] = [
+            (&[("tracestate", "")], ""),
+            (&[("tracestate", ""), ("tracestate", "foo=1")], "foo=1"),
+            (&[("trace-state", "foo=1")], ""),
+            (&[("trace.state", "foo=1")], ""),
+            (&[("TrAcEsTaTe", "foo=1")], "foo=1"),
+            (&[("tracestate", "\tfoo=1")], "foo=1"),
+            (&[("tracestate", "foo=1 ")], "foo=1"),
+            (&[("tracestate", "\t foo=1 \t")], "foo=1"),
+            (&[("tracestate", &plain)], &plain),
+            (&[("tracestate", &at_vendor)], &at_vendor),
+            (&[("tracestate", &vendor)], &vendor),
+            (&[("tracestate", &tenant)], &tenant),
+            (&[("tracestate", &system)], &system),
+            (&[("tracestate", "foo@bar@baz=1,bar=2")], "foo@bar@baz=1,bar=2"),
+            (&[("tracestate", "z0=1"), ("tracestate", "0z=2")], "z0=1,0z=2"),
+            (&[("tracestate", "foo= 1")], "foo= 1"),
+            (
+                &[("tracestate", &tens[0]), ("tracestate", &tens[1]), ("tracestate", &tens[2]), ("tracestate", &tens[3])],
+                &all_members,
+            ),
             (&[("tracestate", "foo=1,bar=2")], "foo=1,bar=2"),
             (&[("TraceState", "foo=1")], "foo=1"),
             (&[("TRACESTATE", "foo=1")], "foo=1"),
@@ -242,6 +269,9 @@ fn tracestate_is_kept_combined_and_in_order() {
             assert_eq!((got.trace_id.as_str(), got.state.as_str()), (TRACE, expected), "{headers:?}");
         }
         for twice in ["foo=1,foo=1", "foo=1,foo=2"] {
+            let (first, second) = twice.split_once(',').unwrap();
+            let got = bench.one(&[("traceparent", PARENT), ("tracestate", first), ("tracestate", second)]).await;
+            assert!(got.state == twice || !got.state.contains(','), "also from two headers: {}", got.state);
             let got = bench.one(&[("traceparent", PARENT), ("tracestate", twice)]).await;
             assert!(got.state == twice || !got.state.contains(','), "a key that came twice stays or loses one: {}", got.state);
         }
@@ -271,6 +301,9 @@ fn a_tracestate_that_breaks_a_rule_is_discarded_alone() {
             let got = bench.one(&[("traceparent", PARENT), ("tracestate", state)]).await;
             assert_eq!((got.trace_id.as_str(), got.state.as_str()), (TRACE, ""), "{state}");
         }
+        let (most, rest) = (many[..30].join(","), many[30..].join(","));
+        let got = bench.one(&[("traceparent", PARENT), ("tracestate", &most), ("tracestate", &rest)]).await;
+        assert_eq!(got.state, "", "thirty-three members in two headers are as many");
     });
 }
 
