@@ -247,16 +247,19 @@ fn bodies_stream_both_ways_untouched() {
         let large: Bytes = (0..3_000_000_u32).map(|number| (number % 251) as u8).collect::<Vec<u8>>().into();
         for _ in 0..2 {
             let request = Request::post("/echo").header("host", "x").body(full(large.clone())).unwrap();
+            sender.ready().await.unwrap();
             let answer = sender.send_request(request).await.unwrap();
             assert_eq!(answer.headers()["content-length"], "3000000");
             assert!(answer.into_body().collect().await.unwrap().to_bytes() == large);
         }
         let chunks = (0..20).map(|_| Frame::data(large.slice(..10_000))).collect();
         let request = Request::post("/echo").header("host", "x").body(Slow::body(chunks)).unwrap();
+        sender.ready().await.unwrap();
         let answer = sender.send_request(request).await.unwrap();
         assert_eq!(answer.headers().get("content-length"), None);
         assert_eq!(answer.into_body().collect().await.unwrap().to_bytes().len(), 200_000);
         let request = Request::head("/echo").header("host", "x").body(full("")).unwrap();
+        sender.ready().await.unwrap();
         assert_eq!(sender.send_request(request).await.unwrap().status(), StatusCode::OK, "the connection is still good");
     });
 }
