@@ -1,9 +1,10 @@
 //! The commands that send and explain traces: `demo`, `exec`, `headers`, against a real collector.
 
-use crate::support::{Serve, belvedere};
+use crate::support::{Serve, belvedere, wait_until};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
@@ -74,6 +75,54 @@ fn a_command_becomes_a_span_and_its_children_join_it() {
     assert_ne!(words[0][36..52], PARENT[36..52], "the children's parent is the command's span");
     let trace = traces(&serve, "ci");
     assert_eq!((&trace["trace_id"], &trace["errors"]), (&json!(PARENT[3..35]), &json!(1)));
+}
+
+#[test]
+fn a_command_is_seen_in_flight_until_it_has_ended() {
+    let serve = Serve::start();
+    let endpoint = format!("http://{}", serve.door("otlp-http"));
+    let arguments = ["exec", "--service", "ci", "--endpoint", &endpoint, "--", "sh", "-c", "read line; exit 0"];
+    let mut command = belvedere();
+    let mut child = command.args(arguments).env("TRACEPARENT", PARENT).stdin(Stdio::piped()).spawn().unwrap();
+    let in_flight = || {
+        let trace = serve.trace(&PARENT[3..35])?;
+        let spans = trace["spans"].as_array().unwrap();
+        assert_eq!(spans.len(), 1, "the finished span takes the place of the announced one: {trace}");
+        Some(spans[0]["tags"].as_array().unwrap().iter().any(|tag| tag["key"] == "belvedere.in_flight"))
+    };
+    let patience = Duration::from_secs(15);
+    assert_eq!(wait_until(patience, in_flight), Some(true), "announced while it runs");
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+    assert_eq!(wait_until(patience, || (in_flight() == Some(false)).then_some(())), Some(()), "whole when it has ended");
+}
+
+#[test]
+fn belvedere_traces_itself_where_only_those_who_ask_see_it() {
+    let serve = Serve::start();
+    for trace in 1..20 {
+        serve.send("shop", trace, 2);
+    }
+    let ask = |more: &[&str]| {
+        let output = belvedere().args(["query", "traces", "--json", "--workspace"]).arg(&serve.workspace).args(more).output();
+        object(&output.unwrap())
+    };
+    let theirs = ask(&["--limit", "0"]);
+    assert_eq!(theirs["total"], 19, "its own traces are in no list");
+    let own = ask(&["--own"]);
+    let roots: Vec<&str> = own["traces"].as_array().unwrap().iter().map(|trace| trace["root_name"].as_str().unwrap()).collect();
+    assert!(own["traces"].as_array().unwrap().iter().all(|trace| trace["root_service"] == "belvedere"), "{own}");
+    assert!(roots.contains(&"receive"), "{own}");
+    assert!((1..15).contains(&roots.len()), "sampled, and storing spans makes none: {own}");
+    let steps = ask(&["--own", "{ name = \"decode\" } || { name = \"store\" }"]);
+    assert_eq!(steps["total"], 1, "{steps}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let serve = Serve::over(folder.path());
+    serve.send("shop", 1, 2);
+    assert_eq!(serve.stop().0.code(), Some(0));
+    let output = belvedere().args(["query", "traces", "--own", "--json", "--workspace"]).arg(folder.path()).output().unwrap();
+    assert_eq!(object(&output)["traces"][0]["root_service"], "belvedere", "kept after the stop: {}", said(&output));
 }
 
 #[test]

@@ -165,7 +165,14 @@ async fn traces(engine: &Engine, params: &Params) -> Answer {
         Some(Ok(limit)) => limit,
         Some(Err(_)) => return failure(StatusCode::BAD_REQUEST, "limit is not a number; 0 is all"),
     };
-    let asked = ask_workspace(engine, move |source, control| Ok(query_traces(source, &expression, limit, control))).await;
+    let question = move |source: &dyn SpanSource, control: &QueryControl| Ok(query_traces(source, &expression, limit, control));
+    let asked = if params.first("own").is_some_and(|own| own == "true") {
+        let its_engine = engine.clone();
+        let none = || SourceError::Read("this process does not trace itself, because it has no open doors".to_owned());
+        engine.answer(move |control| question(&*its_engine.own_traces().ok_or_else(none)?, control)).await
+    } else {
+        ask_workspace(engine, question).await
+    };
     match asked {
         Ok(Ok(found)) => json(StatusCode::OK, &found),
         Ok(Err(cause)) => search_failed(&cause),

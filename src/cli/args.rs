@@ -208,6 +208,9 @@ pub struct QueryTracesArguments {
     /// At most this many; 0 is all
     #[arg(long, default_value_t = 100)]
     pub limit: usize,
+    /// Traces that Belvedere records of itself, instead of what it received
+    #[arg(long)]
+    pub own: bool,
 }
 
 /// `belvedere compare`.

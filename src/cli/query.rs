@@ -4,7 +4,7 @@ use super::args::{Common, QueryTracesArguments};
 use super::remote::{Reach, reach};
 use super::{DONE, Failure, PROBLEMS, print};
 use crate::api::objects::FoundTraces;
-use crate::engine::WORKSPACE;
+use crate::engine::{WORKSPACE, own_folder};
 use crate::model::{DurationNs, units};
 use crate::source::QueryControl;
 use std::time::Duration;
@@ -15,7 +15,14 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(120);
 /// Runs the command. Exit code 1 when nothing matches.
 pub fn traces(common: &Common, arguments: &QueryTracesArguments) -> Result<u8, Failure> {
     let expression = arguments.expression.join(" ");
-    let found = match reach(common.workspace.as_deref(), false)? {
+    let mut reached = reach(common.workspace.as_deref(), false)?;
+    if let (true, Reach::Here(engine)) = (arguments.own, &reached) {
+        let dir = engine.workspace().map(|place| own_folder(&place.dir));
+        engine.stop();
+        let dir = dir.ok_or_else(|| Failure::new("no workspace is open here"))?;
+        reached = reach(Some(&dir.to_string_lossy()), false)?;
+    }
+    let found = match reached {
         Reach::Here(engine) => {
             let source = engine.source(WORKSPACE).ok_or_else(|| Failure::new("no workspace is open here"))?;
             let found = crate::api::query_traces(&*source.spans, &expression, arguments.limit, &QueryControl::default());
@@ -25,7 +32,8 @@ pub fn traces(common: &Common, arguments: &QueryTracesArguments) -> Result<u8, F
         }
         Reach::Asked(running) => {
             let limit = arguments.limit.to_string();
-            running.get("traces", &[("query", &expression), ("limit", &limit)], ANSWER_WITHIN)?
+            let own = arguments.own.to_string();
+            running.get("traces", &[("query", &expression), ("limit", &limit), ("own", &own)], ANSWER_WITHIN)?
         }
     };
     if common.json {

@@ -2,8 +2,9 @@
 
 use super::Shared;
 use super::status::Problem;
-use crate::model::{Door, Signal, UnixNanos};
+use crate::model::{Door, Signal, SpanKind, StatusCode, UnixNanos};
 use crate::store::{Receipt, StoreError};
+use crate::tracer::Span;
 use crate::wire::otlp::{self, DecodeError, Options, json};
 use crate::wire::redact::Redaction;
 use bytes::Bytes;
@@ -51,7 +52,45 @@ pub(super) async fn ingest(
     body: Bytes,
 ) -> Result<Accepted, Problem> {
     let started = Instant::now();
+    let mut span = shared.tracer.as_ref().map(|tracer| tracer.span("receive").kind(SpanKind::Server).start());
+    if let Some(span) = span.as_mut().filter(|span| span.is_recording()) {
+        span.set("belvedere.door", door.name()).set("belvedere.signal", signal.name());
+        span.set("http.request.body.size", i64::try_from(body.len()).unwrap_or(i64::MAX));
+    }
+    let taken = take(shared, door, signal, form, body, span.as_ref()).await;
+    if let Some(span) = &mut span {
+        match &taken {
+            Ok((accepted, received)) => {
+                span.set("belvedere.received", i64::try_from(*received).unwrap_or(i64::MAX));
+                span.set("belvedere.rejected", i64::try_from(accepted.rejected).unwrap_or(i64::MAX));
+            }
+            Err(problem) => {
+                span.set("error.type", problem.reason).status(StatusCode::Error, "");
+            }
+        }
+    }
+    let (accepted, received) = taken?;
     let counters = shared.counters.of(door, signal);
+    counters.received.add(received);
+    counters.rejected.add(accepted.rejected);
+    counters.seconds.observe(started.elapsed());
+    Ok(accepted)
+}
+
+/// Decodes and stores; the spans `decode` and `store` below `span` tell the two apart.
+async fn take(
+    shared: &Arc<Shared>,
+    door: Door,
+    signal: Signal,
+    form: Form,
+    body: Bytes,
+    span: Option<&Span>,
+) -> Result<(Accepted, u64), Problem> {
+    let step = |name: &'static str| {
+        let (tracer, span) = (shared.tracer.as_ref()?, span.filter(|span| span.is_recording())?);
+        Some(tracer.span(name).parent(span.context()).start())
+    };
+    let decode = step("decode");
     let handed = if body.len() > OFF_WORKER {
         let shared = shared.clone();
         let task = tokio::task::spawn_blocking(move || hand_over(&shared, door, signal, form, body));
@@ -59,16 +98,15 @@ pub(super) async fn ingest(
     } else {
         hand_over(shared, door, signal, form, body)?
     };
+    drop(decode);
     if let Some(receipt) = handed.receipt {
+        let _store = step("store");
         receipt.await.map_err(unwritten)?;
     }
     for (service, count) in &handed.rejected {
         shared.sink.note_rejected(door, service, signal, *count);
     }
-    counters.received.add(handed.received);
-    counters.rejected.add(handed.accepted.rejected);
-    counters.seconds.observe(started.elapsed());
-    Ok(handed.accepted)
+    Ok((handed.accepted, handed.received))
 }
 
 pub(super) fn unwritten(error: StoreError) -> Problem {

@@ -30,6 +30,7 @@ pub use sink::Sink;
 
 use crate::model::{Door, UnixNanos};
 use crate::telemetry::Registry;
+use crate::tracer::Tracer;
 use crate::wire::redact::{Redaction, STANDARD};
 use bytes::Bytes;
 use callers::Callers;
@@ -103,6 +104,8 @@ pub struct CollectorConfig {
     pub limits: Limits,
     /// What time it is.
     pub clock: Clock,
+    /// Records each request as a span.
+    pub tracer: Option<Tracer>,
 }
 
 impl Default for CollectorConfig {
@@ -119,6 +122,7 @@ impl Default for CollectorConfig {
                 let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
                 UnixNanos(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
             }),
+            tracer: None,
         }
     }
 }
@@ -134,6 +138,7 @@ struct Shared {
     handlers: RwLock<Vec<(Door, Arc<dyn Handler>)>>,
     sink: Arc<dyn Sink>,
     clock: Clock,
+    tracer: Option<Tracer>,
     limits: Limits,
     redaction: RwLock<Arc<Redaction>>,
     origins: RwLock<Vec<String>>,
@@ -156,11 +161,12 @@ pub struct Collector {
 
 /// Opens the doors; each address has been tried once when this answers. Busy ones are tried again in the background.
 pub async fn start(config: CollectorConfig, sink: Arc<dyn Sink>, registry: Registry) -> Collector {
-    let CollectorConfig { doors, allow_origins, allow_hosts, token, near, redact, limits, clock } = config;
+    let CollectorConfig { doors, allow_origins, allow_hosts, token, near, redact, limits, clock, tracer } = config;
     let shared = Arc::new(Shared {
         handlers: RwLock::default(),
         sink,
         clock,
+        tracer,
         redaction: RwLock::new(Arc::new(Redaction::new(redact))),
         origins: RwLock::new(allow_origins.iter().map(|origin| gate::normal_origin(origin)).collect()),
         hosts: allow_hosts.iter().map(|host| host.to_lowercase()).collect(),

@@ -3,6 +3,7 @@
 
 use super::keep::Chores;
 use super::options::{EngineOptions, Place};
+use super::own::OwnTraces;
 use super::pulse::{PulseMeter, SAMPLE_EVERY, Totals};
 use super::served::Served;
 use super::settings::Settings;
@@ -40,6 +41,8 @@ pub(super) struct Live {
     pub(super) token: Option<(String, bool)>,
     pub(super) changes: watch::Sender<u64>,
     pub(super) chores: Chores,
+    /// What the program records of itself; `None` without doors.
+    pub(super) own: Option<OwnTraces>,
     pulse: Mutex<Pulse>,
     /// What the lock file of which workspace says.
     published: Mutex<Option<(PathBuf, SocketAddr)>>,
@@ -58,7 +61,9 @@ impl Live {
         let changes = watch::Sender::new(workspace.revision());
         let settings = Settings(Arc::new(served.clone()));
         let token = if options.allow_remote { Some(settings.remote_token(random_token)?) } else { None };
+        let own = (!options.doors.is_empty()).then(|| OwnTraces::start(workspace.dir()));
         let config = CollectorConfig {
+            tracer: own.as_ref().map(OwnTraces::tracer),
             doors: options.collector_doors(),
             allow_origins: settings.texts(super::settings::ORIGINS),
             token: token.as_ref().map(|(token, _)| token.clone()),
@@ -79,12 +84,18 @@ impl Live {
             token,
             changes,
             chores,
+            own,
             pulse: Mutex::new(Pulse { started: super::now(), ..Pulse::default() }),
             published: Mutex::default(),
         };
         live.apply_retention(&workspace);
         live.watch(&workspace, wake);
         Ok(live)
+    }
+
+    /// Records what the program does, where it traces itself.
+    pub(super) fn own_tracer(&self) -> Option<crate::tracer::Tracer> {
+        self.own.as_ref().map(OwnTraces::tracer)
     }
 
     /// Passes changes of a workspace on to whoever waits for them.
@@ -122,6 +133,9 @@ impl Live {
         let mut running = self.runtime.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(runtime) = running.take() else { return };
         runtime.block_on(async { tokio::time::timeout(DOORS_STOP_WITHIN, self.collector.stop()).await }).ok();
+        if let Some(own) = &self.own {
+            own.stop();
+        }
         for (_, workspace) in self.beside.lock().unwrap_or_else(PoisonError::into_inner).drain() {
             workspace.close();
         }

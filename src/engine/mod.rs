@@ -13,6 +13,7 @@ mod files;
 mod keep;
 mod live;
 mod options;
+mod own;
 mod pulse;
 mod query;
 mod remember;
@@ -30,6 +31,7 @@ pub use doors::{DoorState, DoorStatus, WrongCaller};
 pub use error::EngineError;
 pub use files::now;
 pub use options::{EngineOptions, Place, default_workspace, is_loopback, served_at};
+pub use own::{OWN_SERVICE, own_folder};
 pub use query::{Query, Readers};
 pub use settings::{HiddenRule, RecentFile};
 pub use window::{WindowAnswer, WindowRequest};
@@ -203,7 +205,7 @@ impl Engine {
     fn assemble(sources: Vec<OpenSource>, settings: Settings, wake: WakeUp, registry: Registry, live: Option<Live>) -> Self {
         let next = sources.iter().map(|source| source.id.0 + 1).max().unwrap_or(0).max(WORKSPACE.0 + 1);
         Self(Arc::new(Inner {
-            readers: Readers::start(READERS),
+            readers: Readers::traced(READERS, live.as_ref().and_then(Live::own_tracer)),
             sources: Mutex::new(sources),
             next_source: AtomicU32::new(next),
             settings,

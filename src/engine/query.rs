@@ -1,6 +1,8 @@
 //! Questions answered off the main thread.
 
+use crate::model::{Attributes, StatusCode};
 use crate::source::{QueryControl, SourceError};
+use crate::tracer::Tracer;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -71,11 +73,18 @@ impl<T> Drop for Query<T> {
 /// A small pool of reader threads with a bounded queue.
 pub struct Readers {
     jobs: SyncSender<Job>,
+    /// Records each question as a span.
+    tracer: Option<Tracer>,
 }
 
 impl Readers {
     /// Starts `threads` readers. They end when the pool is dropped and its queue is empty.
     pub fn start(threads: usize) -> Self {
+        Self::traced(threads, None)
+    }
+
+    /// As [`Readers::start`], each question a span of `tracer`.
+    pub fn traced(threads: usize, tracer: Option<Tracer>) -> Self {
         let (jobs, queue) = sync_channel::<Job>(WAITING);
         let queue = Arc::new(Mutex::new(queue));
         for number in 0..threads {
@@ -85,7 +94,7 @@ impl Readers {
                 tracing::error!(%error, "no reader thread");
             }
         }
-        Self { jobs }
+        Self { jobs, tracer }
     }
 
     /// Queues a question. A full queue answers at once with an error.
@@ -128,10 +137,18 @@ impl Readers {
         question: impl FnOnce(&QueryControl) -> Result<T, SourceError> + Send + 'static,
         done: impl FnOnce(Result<T, SourceError>) + Send + 'static,
     ) -> Result<(), SourceError> {
+        let mut span = self.tracer.as_ref().map(|tracer| tracer.span("query").start());
         let job = move || {
+            if let Some(span) = &mut span {
+                span.event("taken", Attributes::default());
+            }
             let asked = AssertUnwindSafe(|| control.check().and_then(|()| question(&control)));
             let result = catch_unwind(asked)
                 .unwrap_or_else(|_| Err(SourceError::Read("the query failed inside; details are in the log".to_owned())));
+            if let (Some(span), Err(error)) = (&mut span, &result) {
+                span.status(StatusCode::Error, &error.to_string());
+            }
+            drop(span);
             done(result);
         };
         self.jobs.try_send(Box::new(job)).map_err(|error| match error {

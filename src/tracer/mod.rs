@@ -36,7 +36,7 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use cycles::CycleClock;
 pub use export::{ExportError, Exporter, InMemory};
 #[cfg(feature = "headless")]
-pub use export::{Otlp, OtlpConfig, Protocol, RetryPolicy, Sender, SignalPath};
+pub use export::{IntoStore, Otlp, OtlpConfig, Protocol, RetryPolicy, Sender, SignalPath};
 pub use ids::{IdSource, RandomIds, SeededIds, mix};
 pub use limits::SpanLimits;
 pub use processor::{Batch, BatchConfig, BatchCounts, FlushError, Live, Processor, Simple};

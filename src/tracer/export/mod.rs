@@ -7,10 +7,14 @@ use std::time::Duration;
 #[cfg(feature = "headless")]
 mod otlp;
 #[cfg(feature = "headless")]
+mod store;
+#[cfg(feature = "headless")]
 mod transport;
 
 #[cfg(feature = "headless")]
 pub use otlp::{Otlp, OtlpConfig};
+#[cfg(feature = "headless")]
+pub use store::IntoStore;
 #[cfg(feature = "headless")]
 pub use transport::{Protocol, RetryPolicy, Sender, SignalPath};
 
