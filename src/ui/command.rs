@@ -96,6 +96,8 @@ commands! {
     GoHome(GoTo, "Home", "", Keys::Chord(Key::G, Key::H)),
     /// Traces.
     GoTraces(GoTo, "Traces", "", Keys::Chord(Key::G, Key::T)),
+    /// Header inspector.
+    GoHeaders(GoTo, "Headers", "What a request carries of its trace", Keys::Chord(Key::G, Key::I)),
     /// Settings.
     GoSettings(GoTo, "Settings", "", Keys::One(CTRL, Key::Comma)),
     /// Notifications.
@@ -108,6 +110,9 @@ commands! {
     Palette(GoTo, "Search and commands", "", Keys::One(CTRL, Key::K)),
     /// Palette with commands only.
     PaletteCommands(GoTo, "Commands", "", Keys::One(CTRL_SHIFT, Key::P)),
+
+    /// Every command that can be given now.
+    Menu(GoTo, "Menu", "Every command that can be given now", Keys::One(NONE, Key::F10)),
 
     /// File dialog.
     OpenFile(Files, "Open file\u{2026}", "Trace files of every known format, plain or compressed", Keys::One(CTRL, Key::O)),
@@ -265,7 +270,9 @@ impl Command {
     fn works_while_typing(self) -> bool {
         match self.keys() {
             Keys::One(modifiers, key) => {
-                (modifiers.command && key != Key::Z) || (modifiers.alt && self != Self::Undo) || key == Key::F1
+                (modifiers.command && key != Key::Z)
+                    || (modifiers.alt && self != Self::Undo)
+                    || matches!(key, Key::F1 | Key::F10)
             }
             Keys::None | Keys::Chord(..) => false,
         }

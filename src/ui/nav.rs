@@ -15,6 +15,8 @@ pub enum Screen {
     Traces,
     /// One trace.
     Trace,
+    /// Header inspector.
+    Headers,
     /// Notifications.
     Notifications,
     /// Settings.
@@ -27,6 +29,7 @@ impl Screen {
         match self {
             Self::Home => "Home",
             Self::Traces | Self::Trace => "Traces",
+            Self::Headers => "Headers",
             Self::Notifications => "Notifications",
             Self::Settings => "Settings",
         }
@@ -73,6 +76,8 @@ pub enum Place {
         /// Span to select.
         span: Option<SpanId>,
     },
+    /// Header inspector.
+    Headers,
     /// Notifications.
     Notifications,
     /// Settings.
@@ -99,6 +104,7 @@ impl Place {
             Self::Home { .. } => Screen::Home,
             Self::Traces { .. } => Screen::Traces,
             Self::Trace { .. } => Screen::Trace,
+            Self::Headers => Screen::Headers,
             Self::Notifications => Screen::Notifications,
             Self::Settings(_) => Screen::Settings,
         }
@@ -136,6 +142,36 @@ pub fn read_link(text: &str) -> Option<(TraceId, Option<SpanId>)> {
         None => None,
     };
     Some((id, span))
+}
+
+impl Place {
+    /// For the settings, so that the window opens where it was. Only places that a restart finds again.
+    pub fn to_json(&self) -> Option<String> {
+        let value = match self {
+            Self::Home { .. } => serde_json::json!({"screen": "home"}),
+            Self::Traces { source, query } if *source == WORKSPACE => serde_json::json!({"screen": "traces", "query": query}),
+            Self::Trace { source, id, span } if *source == WORKSPACE => {
+                serde_json::json!({"screen": "trace", "link": link(*id, *span)})
+            }
+            Self::Headers => serde_json::json!({"screen": "headers"}),
+            _ => return None,
+        };
+        Some(value.to_string())
+    }
+
+    /// Reads [`Place::to_json`]; `None` for Home and for what is not understood.
+    pub fn read(text: &str) -> Option<Self> {
+        let value: serde_json::Value = serde_json::from_str(text).ok()?;
+        match value["screen"].as_str()? {
+            "traces" => Some(Self::Traces { source: WORKSPACE, query: value["query"].as_str()?.to_owned() }),
+            "trace" => {
+                let (id, span) = read_link(value["link"].as_str()?)?;
+                Some(Self::Trace { source: WORKSPACE, id, span })
+            }
+            "headers" => Some(Self::Headers),
+            _ => None,
+        }
+    }
 }
 
 /// The history of places.
@@ -222,6 +258,18 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_place_of_the_workspace_is_kept_and_found_again() {
+        let trace = Place::Trace { source: WORKSPACE, id: TraceId([7; 16]), span: Some(SpanId::from(5)) };
+        let list = Place::Traces { source: WORKSPACE, query: "name = \"a\"".to_owned() };
+        for place in [trace, list, Place::Headers] {
+            assert_eq!(Place::read(&place.to_json().unwrap()), Some(place));
+        }
+        assert_eq!(Place::traces_of(SourceId(4)).to_json(), None, "a file is gone after a restart");
+        assert_eq!(Place::read(&Place::HOME.to_json().unwrap()), None);
+        assert_eq!(Place::read("{\"screen\": \"trace\", \"link\": \"x\"}"), None);
+    }
 
     #[test]
     fn a_link_names_a_trace_and_a_span_and_nothing_else_is_one() {

@@ -266,8 +266,10 @@ impl Palette {
 
     fn commands(&self, typed: &str, around: &Around<'_>, rows: &mut Vec<Row>) {
         for command in &around.offered {
-            if matches!(command, Command::Palette | Command::PaletteCommands | Command::GoHome | Command::GoTraces)
-                || matches!(command, Command::GoSettings | Command::GoNotifications)
+            if matches!(
+                command,
+                Command::Palette | Command::PaletteCommands | Command::Menu | Command::GoHome | Command::GoTraces
+            ) || matches!(command, Command::GoSettings | Command::GoNotifications | Command::GoHeaders)
             {
                 continue;
             }
@@ -363,6 +365,7 @@ fn places(typed: &str, around: &Around<'_>, rows: &mut Vec<Row>) {
     for (command, icon) in [
         (Command::GoHome, Icon::Home),
         (Command::GoTraces, Icon::Traces),
+        (Command::GoHeaders, Icon::Terminal),
         (Command::GoNotifications, Icon::Bell),
         (Command::GoSettings, Icon::Gear),
     ] {

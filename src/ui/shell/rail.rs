@@ -51,16 +51,23 @@ pub fn show(ui: &mut Ui, state: &mut State, views: &Views) {
         *y += part::ROW;
     };
     row(ui, &mut y, Command::GoHome, Icon::Home, "Home", 0, here == Screen::Home);
-    if views.has(Screen::Traces) {
+    let group = |ui: &Ui, y: &mut f32, name: &str| {
         if wide {
-            let group = ui.painter().layout_no_wrap("Observe".to_owned(), Face::Caption.font(), theme.text_faint);
-            ui.painter().galley(pos2(rect.left() + 16.0, y + 13.0), group, theme.text_faint);
-            y += 32.0;
+            let group = ui.painter().layout_no_wrap(name.to_owned(), Face::Caption.font(), theme.text_faint);
+            ui.painter().galley(pos2(rect.left() + 16.0, *y + 13.0), group, theme.text_faint);
+            *y += 32.0;
         } else {
-            y += space::CONTROL;
+            *y += space::CONTROL;
         }
+    };
+    if views.has(Screen::Traces) {
+        group(ui, &mut y, "Observe");
         let on = matches!(here, Screen::Traces | Screen::Trace);
         row(ui, &mut y, Command::GoTraces, Icon::Traces, "Traces", 0, on);
+    }
+    if views.has(Screen::Headers) {
+        group(ui, &mut y, "Lab");
+        row(ui, &mut y, Command::GoHeaders, Icon::Terminal, "Headers", 0, here == Screen::Headers);
     }
     let mut foot = rect.bottom() - 8.0 - 3.0 * part::ROW;
     let unread = state.notices.unread();
@@ -78,6 +85,7 @@ pub fn place_of(command: Command, state: &State) -> Option<Place> {
     match command {
         Command::GoHome => Some(Place::HOME),
         Command::GoTraces => Some(Place::traces_of(state.source)),
+        Command::GoHeaders => Some(Place::Headers),
         Command::GoNotifications => Some(Place::Notifications),
         Command::GoSettings => Some(Place::Settings(SettingsPage::default())),
         _ => None,

@@ -2,6 +2,7 @@
 //!
 //! A screen whose view is not built is not in the rail, the palette or the shortcuts: nothing is offered that leads nowhere.
 
+pub mod headers;
 pub mod home;
 pub(crate) mod menu;
 pub mod notifications;
@@ -29,6 +30,7 @@ impl Default for Views {
                 (Screen::Home, Box::new(home::HomeView::default())),
                 (Screen::Traces, Box::new(traces::TracesView::new(list.clone()))),
                 (Screen::Trace, Box::new(trace::TraceView::new(list))),
+                (Screen::Headers, Box::new(headers::HeadersView::default())),
                 (Screen::Notifications, Box::new(notifications::NotificationsView::default())),
                 (Screen::Settings, Box::new(settings::SettingsView::default())),
             ],

@@ -68,7 +68,7 @@ impl<V: View> Stage<V> {
 pub(super) fn stage<V: View + 'static>(spans: &[Span], view: V, place: Place) -> Harness<'static, Stage<V>> {
     let source = MemorySource::new("test", &SpanBatch::from_spans(spans));
     let engine = Engine::over(vec![OpenSource { id: WORKSPACE, spans: Arc::new(source), path: None, report: None }]);
-    assert!(matches!(place.screen(), Screen::Trace | Screen::Traces));
+    assert!(matches!(place.screen(), Screen::Trace | Screen::Traces | Screen::Headers));
     let state = Stage {
         view,
         engine,
