@@ -53,6 +53,14 @@ pub enum TraceOrder {
     MostSpans,
     /// Most errors first.
     MostErrors,
+    /// Earliest start first.
+    Oldest,
+    /// Shortest first.
+    Shortest,
+    /// Fewest spans first.
+    FewestSpans,
+    /// Fewest errors first.
+    FewestErrors,
 }
 
 /// A question for traces.

@@ -15,6 +15,10 @@ pub(crate) fn order_and_cut(mut traces: Vec<TraceSummary>, request: &TraceReques
             TraceOrder::Longest => b.duration.cmp(&a.duration),
             TraceOrder::MostSpans => b.spans.cmp(&a.spans),
             TraceOrder::MostErrors => b.errors.cmp(&a.errors),
+            TraceOrder::Oldest => a.start.cmp(&b.start),
+            TraceOrder::Shortest => a.duration.cmp(&b.duration),
+            TraceOrder::FewestSpans => a.spans.cmp(&b.spans),
+            TraceOrder::FewestErrors => a.errors.cmp(&b.errors),
         }
         .then_with(|| a.trace_id.cmp(&b.trace_id))
     });

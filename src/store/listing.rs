@@ -63,6 +63,10 @@ fn rank(summary: &TraceSummary, order: TraceOrder) -> i64 {
         TraceOrder::Longest => summary.duration.0,
         TraceOrder::MostSpans => summary.spans.into(),
         TraceOrder::MostErrors => summary.errors.into(),
+        TraceOrder::Oldest => summary.start.0.saturating_neg(),
+        TraceOrder::Shortest => summary.duration.0.saturating_neg(),
+        TraceOrder::FewestSpans => -i64::from(summary.spans),
+        TraceOrder::FewestErrors => -i64::from(summary.errors),
     }
 }
 
@@ -243,6 +247,10 @@ impl Listing<'_, '_> {
                     TraceOrder::Longest => duration,
                     TraceOrder::MostSpans => run.len as i64,
                     TraceOrder::MostErrors => directory.errors(at).into(),
+                    TraceOrder::Oldest => run.start.saturating_neg(),
+                    TraceOrder::Shortest => duration.saturating_neg(),
+                    TraceOrder::FewestSpans => -(run.len as i64),
+                    TraceOrder::FewestErrors => -i64::from(directory.errors(at)),
                 };
                 self.found.push(Candidate { id: run.id, rank, matched, place: Place::Segment(directory.clone(), at) });
             }

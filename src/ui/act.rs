@@ -18,6 +18,9 @@ const ZOOM: (u32, u32) = (70, 200);
 /// Pasted text of more than this is not looked at; a file is the way for it.
 const LARGEST_PASTE: usize = 64 << 20;
 
+/// Key of the place where the window was, in the settings of a workspace.
+pub const LAST_PLACE: &str = "window_place";
+
 /// True for commands that can be given now.
 pub fn offered(command: Command, state: &State, views: &Views) -> bool {
     let has_doors = !state.facts.doors.is_empty();
@@ -28,6 +31,7 @@ pub fn offered(command: Command, state: &State, views: &Views) -> bool {
         | Command::GoNotifications
         | Command::Palette
         | Command::PaletteCommands
+        | Command::Menu
         | Command::OpenFile
         | Command::PasteTrace
         | Command::ToggleRail
@@ -39,6 +43,7 @@ pub fn offered(command: Command, state: &State, views: &Views) -> bool {
         | Command::ZoomUiOut
         | Command::ZoomUiReset => true,
         Command::GoTraces => views.has(Screen::Traces),
+        Command::GoHeaders => views.has(Screen::Headers),
         Command::Back => state.history.can_back(),
         Command::Forward => state.history.can_forward(),
         Command::CloseFile => state.source != WORKSPACE,
@@ -156,6 +161,7 @@ fn one(ctx: &Context, state: &mut State, views: &mut Views, for_view: &mut Vec<C
         }
         Request::ZoomUi(percent) => zoom(ctx, percent),
         Request::ClearNotices => state.notices.clear(),
+        Request::Keep(key, value) => state.in_background(move |engine| engine.set_setting(key, &value)),
         Request::MaskKeys(keys) => state.in_background(move |engine| engine.set_masked_keys(&keys)),
     }
 }
@@ -163,7 +169,7 @@ fn one(ctx: &Context, state: &mut State, views: &mut Views, for_view: &mut Vec<C
 fn run(ctx: &Context, state: &mut State, views: &mut Views, command: Command) {
     let percent = (ctx.zoom_factor() * 100.0).round() as u32;
     match command {
-        Command::GoHome | Command::GoTraces | Command::GoSettings | Command::GoNotifications => {
+        Command::GoHome | Command::GoTraces | Command::GoHeaders | Command::GoSettings | Command::GoNotifications => {
             if let Some(place) = rail::place_of(command, state) {
                 state.history.go(place);
                 arrived(state, views);
@@ -172,7 +178,7 @@ fn run(ctx: &Context, state: &mut State, views: &mut Views, command: Command) {
         Command::Back if state.history.back() => arrived(state, views),
         Command::Forward if state.history.forward() => arrived(state, views),
         Command::Palette => state.palette = Some(Palette::open(&state.engine, state.source, "")),
-        Command::PaletteCommands => state.palette = Some(Palette::open(&state.engine, state.source, ">")),
+        Command::PaletteCommands | Command::Menu => state.palette = Some(Palette::open(&state.engine, state.source, ">")),
         Command::OpenFile => choose_files(ctx, state),
         Command::PasteTrace => ctx.send_viewport_cmd(ViewportCommand::RequestPaste),
         Command::CloseFile => close(state, views, state.source),
@@ -236,6 +242,9 @@ fn arrived(state: &mut State, views: &mut Views) {
     }
     if place == Place::Notifications {
         state.notices.mark_read();
+    }
+    if let Some(text) = place.to_json() {
+        state.in_background(move |engine| engine.set_setting(LAST_PLACE, &text));
     }
     if let Some(view) = views.of(place.screen()) {
         super::shell::top_bar::with_view(state, |context| view.arrive(&place, context));

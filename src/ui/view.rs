@@ -178,6 +178,8 @@ pub enum Request {
     ZoomUi(u32),
     /// Empty the list of notifications.
     ClearNotices,
+    /// Keep a setting of the window in the workspace: key and JSON text.
+    Keep(&'static str, String),
     /// Mask the values of these keys from now on.
     MaskKeys(Vec<String>),
 }

@@ -31,6 +31,9 @@ pub(super) fn show(view: &mut TracesView, ui: &mut Ui, ctx: &mut ViewContext<'_>
     right.spacing_mut().item_spacing.x = 6.0;
     follow(view, &mut right, ctx);
     runs(view, &mut right, ctx);
+    if !view.sums() {
+        super::table::columns_button(view, &mut right, ctx);
+    }
     if view.list.waiting_new > 0 {
         let text = format!("{} new", units::count(view.list.waiting_new as u64));
         let (response, _) = chip(&mut right, &text, theme.success_soft, theme.success, None);
@@ -48,6 +51,9 @@ pub(super) fn show(view: &mut TracesView, ui: &mut Ui, ctx: &mut ViewContext<'_>
     );
     left.shrink_clip_rect(rect.with_max_x(end.max(rect.left())));
     left.spacing_mut().item_spacing.x = 8.0;
+    if view.summed(&mut left, ctx) {
+        return;
+    }
     let Some(shown) = view.list.shown.clone() else { return };
     let total = units::count(shown.total);
     let word = if shown.total == 1 { "trace" } else { "traces" };
@@ -58,6 +64,10 @@ pub(super) fn show(view: &mut TracesView, ui: &mut Ui, ctx: &mut ViewContext<'_>
         TraceOrder::Longest => "slowest first",
         TraceOrder::MostSpans => "most spans first",
         TraceOrder::MostErrors => "most errors first",
+        TraceOrder::Oldest => "oldest first",
+        TraceOrder::Shortest => "fastest first",
+        TraceOrder::FewestSpans => "fewest spans first",
+        TraceOrder::FewestErrors => "fewest errors first",
     };
     left.label(theme::text(order, Face::Small, theme.text_faint));
     let listed = shown.traces.len() as u64;

@@ -52,6 +52,8 @@ pub(super) struct Answer {
     /// What a full bar stands for: 95 of 100 listed traces are at most this long, so that one that hung does not flatten
     /// the rest.
     pub(super) full_bar_ns: i64,
+    /// Where a service was started again, in lists by time: the row before which the line stands, and what it says.
+    pub(super) starts: Vec<(usize, String)>,
 }
 
 /// See the module comment.
@@ -117,7 +119,69 @@ pub(super) fn answer(
         .collect();
     let hidden = (before - traces.len()) as u64;
     let full_bar_ns = full_bar(&traces);
-    Ok(Answer { traces, total: found.total.saturating_sub(hidden), hidden, full_bar_ns })
+    let starts = match question.order {
+        TraceOrder::Newest | TraceOrder::Oldest => {
+            starts(&source.runs(control)?, &traces, question.order == TraceOrder::Newest)
+        }
+        _ => Vec::new(),
+    };
+    Ok(Answer { traces, total: found.total.saturating_sub(hidden), hidden, full_bar_ns, starts })
+}
+
+/// Starts within this time of each other are one line.
+const TOGETHER_NS: i64 = 10_000_000_000;
+/// Lines in a list; a service that restarts all the time would otherwise be all lines.
+const STARTS: usize = 40;
+
+/// Where services were started again among traces by start: the row that the line stands before. The first life of a
+/// service is no news, nor is one more instance beside others that go on.
+fn starts(runs: &[Run], traces: &[TraceSummary], newest_first: bool) -> Vec<(usize, String)> {
+    let mut by_start: Vec<&Run> = runs.iter().collect();
+    by_start.sort_unstable_by_key(|run| run.first_seen);
+    let mut last_seen: HashMap<&str, i64> = HashMap::new();
+    let mut again: Vec<(i64, &str)> = Vec::new();
+    for run in by_start {
+        let first = run.first_seen.0;
+        if let Some(before) = last_seen.get(run.service.as_str())
+            && *before <= first
+        {
+            again.push((first, run.service.as_str()));
+        }
+        let last = last_seen.entry(run.service.as_str()).or_insert(i64::MIN);
+        *last = (*last).max(run.last_seen.0);
+    }
+    let mut lines: Vec<(i64, Vec<&str>)> = Vec::new();
+    for (at, service) in again {
+        match lines.last_mut() {
+            Some((first, services)) if at - *first <= TOGETHER_NS => {
+                if !services.contains(&service) {
+                    services.push(service);
+                }
+            }
+            _ => lines.push((at, vec![service])),
+        }
+    }
+    let row = |at: i64| match newest_first {
+        true => traces.partition_point(|trace| trace.start.0 >= at),
+        false => traces.partition_point(|trace| trace.start.0 < at),
+    };
+    lines
+        .into_iter()
+        .rev()
+        .map(|(at, services)| (row(at), services))
+        // A line before everything or behind everything parts nothing.
+        .filter(|(row, _)| *row > 0 && *row < traces.len())
+        .take(STARTS)
+        .map(|(row, services)| {
+            let text = match services[..] {
+                [one] => format!("{one} started again"),
+                [one, two] => format!("{one} and {two} started again"),
+                [one, ..] => format!("{one} and {} more started again", services.len() - 1),
+                [] => String::new(),
+            };
+            (row, text)
+        })
+        .collect()
 }
 
 fn full_bar(traces: &[TraceSummary]) -> i64 {
@@ -341,6 +405,29 @@ mod tests {
         assert_eq!(full_bar(&traces), 195);
         assert_eq!(full_bar(&traces[..1]), 100);
         assert_eq!(full_bar(&[]), 1);
+    }
+
+    #[test]
+    fn a_restart_stands_between_the_traces_of_both_lives() {
+        let second = 1_000_000_000;
+        let at = |start: i64| TraceSummary { start: UnixNanos(start * second), ..TraceSummary::default() };
+        let run = |service: &str, first: i64, last: i64| Run {
+            service: service.into(),
+            first_seen: UnixNanos(first * second),
+            last_seen: UnixNanos(last * second),
+            ..Run::default()
+        };
+        let restarts = [run("web", 0, 45), run("web", 50, 400), run("cart", 0, 50), run("cart", 55, 90), run("web", 500, 600)];
+        let others = [run("pay", 52, 90), run("mail", 0, 90), run("mail", 51, 90)];
+        let runs = [&restarts[..], &others].concat();
+        let newest = [at(90), at(60), at(40), at(10)];
+        assert_eq!(
+            starts(&runs, &newest, true),
+            [(2, "web and cart started again".to_owned())],
+            "pay has one life, mail one more instance"
+        );
+        let oldest = [at(10), at(40), at(60), at(90)];
+        assert_eq!(starts(&runs, &oldest, false)[0].0, 2);
     }
 
     #[test]

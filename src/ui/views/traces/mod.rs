@@ -3,10 +3,15 @@
 //! Query bar, result header, table, preview. The list is asked for off the frame ([`list`]); while an answer is on its way
 //! the one before stays, and it never moves under the pointer.
 
+mod asked;
+mod group_table;
+mod groups;
 mod header;
 mod list;
 mod preview;
 mod query_bar;
+mod spans;
+mod summed;
 mod table;
 
 #[cfg(test)]
@@ -16,7 +21,7 @@ use super::shared::ListShared;
 use crate::engine::{Engine, HiddenRule, SourceId};
 use crate::model::{TraceId, TraceSummary};
 use crate::search::{ParseError, parse};
-use crate::source::{Field, Predicate, QueryControl, SourceError, SpanSource, TraceOrder, TraceRequest};
+use crate::source::{Field, Predicate, QueryControl, SourceError, SpanSource, TraceOrder, TraceRequest, ValueCount};
 use crate::ui::Range;
 use crate::ui::command::Command;
 use crate::ui::nav::Place;
@@ -24,11 +29,14 @@ use crate::ui::theme::Icon;
 use crate::ui::theme::size::{part, space};
 use crate::ui::view::{Crumb, Level, Request, Toast, View, ViewContext};
 use crate::ui::widgets::{empty_state, error_state, loading_state, progress_line};
+use asked::Asked;
 use egui::{CentralPanel, Frame, Key, Margin, Modifiers, Panel, Ui};
+use groups::{GroupBy, GroupOrder, Groups};
 use list::{FIRST_LIMIT, List, Question, RunFilter};
 use preview::Preview;
 pub use preview::Shape;
 use query_bar::QueryBar;
+use spans::Spans;
 use std::collections::HashSet;
 use table::Table;
 
@@ -53,6 +61,20 @@ pub struct TracesView {
     preview: Preview,
     shared: ListShared,
     arrived: bool,
+    /// Rows are spans instead of traces.
+    by_span: bool,
+    spans: Asked<bool, Spans>,
+    spans_longest: bool,
+    group: GroupBy,
+    grouped: Asked<(GroupBy, GroupOrder, bool), Groups>,
+    /// Column and whether it falls.
+    group_order: (GroupOrder, bool),
+    /// Selected row of the groups or the spans.
+    group_at: Option<usize>,
+    /// Attribute keys for the menu of groups, asked for when it opens.
+    keys: crate::engine::Query<Vec<ValueCount>>,
+    /// The order was chosen by hand: it is kept.
+    reordered: bool,
 }
 
 impl TracesView {
@@ -74,6 +96,15 @@ impl TracesView {
             preview: Preview::default(),
             shared,
             arrived: false,
+            by_span: false,
+            spans: Asked::default(),
+            spans_longest: false,
+            group: GroupBy::default(),
+            grouped: Asked::default(),
+            group_order: (GroupOrder::default(), true),
+            group_at: None,
+            keys: crate::engine::Query::Idle,
+            reordered: false,
         }
     }
 
@@ -115,6 +146,10 @@ impl TracesView {
             rules: ctx.engine.hidden_rules(),
             range: ctx.range,
         };
+        if self.sums() {
+            self.update_sums(ui, ctx, question, time);
+            return;
+        }
         let paused = self.table.hovered;
         match self.list.update(ctx.engine, question, ctx.range.asked(ctx.now), ctx.live, paused, time) {
             Err(problem) => self.problem = Some(problem),
@@ -179,6 +214,7 @@ impl TracesView {
                 }
                 Command::NextRow => self.step(1),
                 Command::PreviousRow => self.step(-1),
+                Command::OpenRow if self.sums() => self.open_sum(ctx),
                 Command::OpenRow => self.open(ctx),
                 Command::HideLikeThis => self.hide_like_this(ctx),
                 Command::ToggleDetails => self.preview.open = !self.preview.open,
@@ -200,6 +236,9 @@ impl TracesView {
         }
         if pressed(Key::ArrowUp) {
             self.step(-1);
+        }
+        if self.sums() {
+            return;
         }
         if pressed(Key::Space) && self.selection.is_some() {
             self.preview.open = !self.preview.open;
@@ -223,6 +262,10 @@ impl TracesView {
     }
 
     fn step(&mut self, by: isize) {
+        if self.sums() {
+            self.step_sum(by);
+            return;
+        }
         let at = match self.position() {
             Some(at) => at.checked_add_signed(by),
             None => Some(0),
@@ -261,6 +304,10 @@ impl TracesView {
     }
 
     fn body(&mut self, ui: &mut Ui, ctx: &mut ViewContext<'_>) {
+        if self.sums() {
+            self.sum_body(ui, ctx);
+            return;
+        }
         let area = ui.available_rect_before_wrap();
         if let Some(error) = self.list.failed.clone() {
             Frame::new().inner_margin(Margin::same(space::SECTION as i8)).show(ui, |ui| {
@@ -370,8 +417,11 @@ impl View for TracesView {
         vec![Crumb::here("Traces")]
     }
 
-    fn arrive(&mut self, place: &Place, _ctx: &mut ViewContext<'_>) {
+    fn arrive(&mut self, place: &Place, ctx: &mut ViewContext<'_>) {
         let Place::Traces { source, query } = place else { return };
+        if !self.arrived {
+            self.read_kept(ctx);
+        }
         if !self.arrived || self.source != *source {
             self.list = List::default();
             self.selection = None;
@@ -390,7 +440,10 @@ impl View for TracesView {
     fn supports(&self, command: Command) -> bool {
         match command {
             Command::FocusSearch | Command::RunQuery | Command::FollowNewest | Command::ToggleDetails => true,
+            Command::NextRow | Command::PreviousRow if self.sums() => self.sum_rows() > 0,
             Command::NextRow | Command::PreviousRow => !self.traces().is_empty(),
+            Command::OpenRow if self.sums() => self.group_at.is_some(),
+            Command::HideLikeThis | Command::ClearService if self.sums() => false,
             Command::OpenRow | Command::HideLikeThis => self.selection.is_some(),
             Command::ClearService => self.selection.is_some() && self.source == crate::engine::WORKSPACE,
             _ => false,
@@ -409,12 +462,13 @@ impl View for TracesView {
         let frame = Frame::new().fill(theme.panel);
         let bar_height = if self.problem.is_some() || self.bar.has_hint() { 70.0 } else { 48.0 };
         Panel::top("traces_query").exact_size(bar_height).frame(frame).show_separator_line(false).show(ui, |ui| {
-            if let Some(text) = query_bar::show(&mut self.bar, ui, ctx, self.source, self.problem.as_ref(), &self.query) {
-                self.run_query(&text, ctx);
-            }
+            self.query_bar(ui, ctx);
         });
+        if std::mem::take(&mut self.reordered) {
+            self.keep(ctx);
+        }
         let narrow = ui.ctx().content_rect().width() < NARROW;
-        let previews = self.preview.open && self.selection.is_some();
+        let previews = self.preview.open && self.selection.is_some() && !self.sums();
         let area = ui.available_rect_before_wrap();
         if previews && !narrow {
             Panel::right("traces_preview")
@@ -426,8 +480,12 @@ impl View for TracesView {
         }
         Panel::top("traces_header").exact_size(36.0).frame(frame).show_separator_line(false).show(ui, |ui| {
             header::show(self, ui, ctx);
-            if let Some(since) = self.list.since.filter(|_| self.list.is_asking() && !ctx.live) {
-                let (done, of) = self.list.progress();
+            let asking = if self.sums() {
+                self.sum_progress()
+            } else {
+                self.list.since.filter(|_| self.list.is_asking()).zip(Some(self.list.progress()))
+            };
+            if let Some((since, (done, of))) = asking.filter(|_| !ctx.live) {
                 progress_line(ui, ui.max_rect(), since, done, of);
             }
         });

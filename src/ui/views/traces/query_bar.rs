@@ -81,6 +81,14 @@ impl QueryBar {
     }
 }
 
+/// What stands beside the field.
+pub(super) struct Beside<'a> {
+    /// Before it.
+    pub(super) left: &'a mut dyn FnMut(&mut Ui),
+    /// Between it and Run.
+    pub(super) right: &'a mut dyn FnMut(&mut Ui),
+}
+
 /// The field, its list of proposals and the line under it. Answers the text to run.
 pub(super) fn show(
     bar: &mut QueryBar,
@@ -89,24 +97,27 @@ pub(super) fn show(
     source: SourceId,
     problem: Option<&ParseError>,
     ran: &str,
+    beside: Beside<'_>,
 ) -> Option<String> {
     let theme = ctx.theme;
     let whole = ui.max_rect();
     theme::paint_hairline(ui, whole.left_bottom() - vec2(0.0, 1.0), whole.right_bottom() - vec2(0.0, 1.0));
     let row = Rect::from_min_size(whole.min, vec2(whole.width(), 48.0)).shrink2(vec2(space::PANEL, 9.0));
     let mut run = None;
-    let button_width = 104.0;
+    let mut before =
+        ui.new_child(egui::UiBuilder::new().max_rect(row).layout(egui::Layout::left_to_right(egui::Align::Center)));
+    (beside.left)(&mut before);
+    let start = before.min_rect().right() + 8.0;
     let mut right = ui.new_child(
-        egui::UiBuilder::new()
-            .max_rect(Rect::from_min_max(pos2(row.right() - button_width, row.top()), row.max))
-            .layout(egui::Layout::right_to_left(egui::Align::Center)),
+        egui::UiBuilder::new().max_rect(row.with_min_x(start)).layout(egui::Layout::right_to_left(egui::Align::Center)),
     );
     let keys = Command::RunQuery.key_caps();
     if Button::new("Run").kind(Kind::Primary).keys(keys).show(&mut right).clicked() {
         run = Some(bar.text.clone());
     }
+    (beside.right)(&mut right);
     let left = right.min_rect().left();
-    let field = Rect::from_min_max(row.min, pos2(left - 8.0, row.bottom()));
+    let field = Rect::from_min_max(pos2(start, row.top()), pos2(left - 8.0, row.bottom()));
     ui.painter().rect_filled(field, radius::CONTROL, theme.field);
     Icon::Search.paint(ui.painter(), pos2(field.left() + 16.0, field.center().y), icon::SIZE_SMALL, theme.text_faint);
     let mut end = field.right() - 8.0;

@@ -22,7 +22,65 @@ pub(super) struct Table {
     pub(super) runs: Runs,
     /// The rule that Hide like this made last.
     pub(super) undo_hide: Option<u32>,
+    pub(super) columns: Columns,
+    /// A column is being dragged; kept once the pointer is up.
+    resized: bool,
 }
+
+/// Which columns are shown, how wide.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Columns {
+    hidden: Vec<Column>,
+    /// By position in [`COLUMNS`], points.
+    widths: [f32; COLUMNS.len()],
+}
+
+impl Default for Columns {
+    fn default() -> Self {
+        Self { hidden: Vec::new(), widths: COLUMNS.map(|column| column.2) }
+    }
+}
+
+impl Columns {
+    fn width(&self, column: Column) -> f32 {
+        self.widths[column as usize]
+    }
+
+    /// For the settings: hidden titles and widths by title.
+    pub(super) fn to_json(&self) -> serde_json::Value {
+        let title = |column: &Column| COLUMNS[*column as usize].1;
+        let widths: serde_json::Map<String, serde_json::Value> =
+            COLUMNS.iter().zip(self.widths).map(|(column, width)| (column.1.to_owned(), width.round().into())).collect();
+        serde_json::json!({"hidden": self.hidden.iter().map(title).collect::<Vec<_>>(), "widths": widths})
+    }
+
+    /// Reads [`Columns::to_json`]; what is not understood keeps its default.
+    pub(super) fn read(value: &serde_json::Value) -> Self {
+        let mut columns = Self::default();
+        for (at, (column, title, ..)) in COLUMNS.into_iter().enumerate() {
+            let names = value["hidden"].as_array().map(Vec::as_slice).unwrap_or_default();
+            if column != Column::Root && names.iter().any(|name| name.as_str() == Some(title)) {
+                columns.hidden.push(column);
+            }
+            if let Some(width) = value["widths"][title].as_f64().filter(|_| column != Column::Root) {
+                columns.widths[at] = (width as f32).clamp(LEAST, MOST);
+            }
+        }
+        columns
+    }
+
+    fn toggle(&mut self, column: Column) {
+        match self.hidden.iter().position(|other| *other == column) {
+            Some(at) => drop(self.hidden.remove(at)),
+            None => self.hidden.push(column),
+        }
+    }
+}
+
+/// Narrowest and widest column, points.
+const LEAST: f32 = 52.0;
+/// See [`LEAST`].
+const MOST: f32 = 480.0;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Column {
@@ -36,14 +94,17 @@ enum Column {
     Trace,
 }
 
-/// Column, title, width in points (the root takes what is left), right-aligned, order it sorts by.
-const COLUMNS: [(Column, &str, f32, bool, Option<TraceOrder>); 8] = [
-    (Column::Started, "Started", 112.0, false, Some(TraceOrder::Newest)),
+/// What a column sorts by, falling and rising.
+type Orders = Option<(TraceOrder, TraceOrder)>;
+
+/// Column, title, width in points (the root takes what is left), right-aligned, orders it sorts by.
+const COLUMNS: [(Column, &str, f32, bool, Orders); 8] = [
+    (Column::Started, "Started", 112.0, false, Some((TraceOrder::Newest, TraceOrder::Oldest))),
     (Column::Root, "Root", 0.0, false, None),
-    (Column::Duration, "Duration", 190.0, false, Some(TraceOrder::Longest)),
-    (Column::Spans, "Spans", 60.0, true, Some(TraceOrder::MostSpans)),
+    (Column::Duration, "Duration", 190.0, false, Some((TraceOrder::Longest, TraceOrder::Shortest))),
+    (Column::Spans, "Spans", 60.0, true, Some((TraceOrder::MostSpans, TraceOrder::FewestSpans))),
     (Column::Services, "Spans by service", 140.0, false, None),
-    (Column::Errors, "Errors", 60.0, true, Some(TraceOrder::MostErrors)),
+    (Column::Errors, "Errors", 60.0, true, Some((TraceOrder::MostErrors, TraceOrder::FewestErrors))),
     (Column::Marks, "Marks", 150.0, false, None),
     (Column::Trace, "Trace", 76.0, false, None),
 ];
@@ -52,11 +113,10 @@ const ROOT: f32 = 190.0;
 /// The order in which columns give way.
 const GIVE_WAY: [Column; 3] = [Column::Trace, Column::Services, Column::Marks];
 
-fn places(rect: Rect) -> Vec<(Column, Rect)> {
-    let mut shown: Vec<Column> = COLUMNS.iter().map(|column| column.0).collect();
-    let fixed = |shown: &[Column]| -> f32 {
-        COLUMNS.iter().filter(|column| shown.contains(&column.0)).map(|column| column.2).sum::<f32>()
-    };
+fn places(columns: &Columns, rect: Rect) -> Vec<(Column, Rect)> {
+    let mut shown: Vec<Column> =
+        COLUMNS.iter().map(|column| column.0).filter(|column| !columns.hidden.contains(column)).collect();
+    let fixed = |shown: &[Column]| -> f32 { shown.iter().map(|column| columns.width(*column)).sum::<f32>() };
     let room = rect.width() - 2.0 * space::PANEL;
     for column in GIVE_WAY {
         if room - fixed(&shown) < ROOT {
@@ -68,8 +128,8 @@ fn places(rect: Rect) -> Vec<(Column, Rect)> {
     COLUMNS
         .iter()
         .filter(|column| shown.contains(&column.0))
-        .map(|(column, _, width, _, _)| {
-            let width = if *column == Column::Root { root } else { *width };
+        .map(|(column, ..)| {
+            let width = if *column == Column::Root { root } else { columns.width(*column) };
             let place = Rect::from_min_size(pos2(x, rect.top()), vec2(width - 16.0, rect.height()));
             x += width;
             (*column, place)
@@ -80,8 +140,22 @@ fn places(rect: Rect) -> Vec<(Column, Rect)> {
 pub(super) fn show(view: &mut TracesView, ui: &mut Ui, ctx: &mut ViewContext<'_>, shown: &Answer, area: Rect) {
     let theme = ctx.theme;
     let header = Rect::from_min_size(area.min, vec2(area.width(), part::TABLE_HEADER));
-    for (column, place) in places(header.with_max_x(header.right() - crate::ui::canvas::rows::BAR)) {
+    let before = view.table.columns.clone();
+    let whole = ui.interact(header, ui.scope_id().with("columns"), Sense::click());
+    menu::context_menu(&whole, 220.0, |ui| column_menu(&mut view.table.columns, ui));
+    for (column, place) in places(&before, header.with_max_x(header.right() - crate::ui::canvas::rows::BAR)) {
         heading(view, ui, theme, column, place);
+        if column != Column::Root {
+            edge(view, ui, column, place);
+        }
+    }
+    if view.table.columns != before && !ui.input(|input| input.pointer.any_down()) {
+        view.keep(ctx);
+    } else if view.table.columns != before {
+        view.table.resized = true;
+    } else if view.table.resized && !ui.input(|input| input.pointer.any_down()) {
+        view.table.resized = false;
+        view.keep(ctx);
     }
     theme::paint_hairline(ui, header.left_bottom(), header.right_bottom());
     let body = Rect::from_min_max(pos2(area.left(), header.bottom() + 1.0), area.max);
@@ -118,6 +192,7 @@ pub(super) fn show(view: &mut TracesView, ui: &mut Ui, ctx: &mut ViewContext<'_>
         });
     });
     view.table.rows = rows;
+    starts(view, ui, ctx, shown, body);
     match act {
         Some(Act::Select(id)) => {
             view.selection = Some(id);
@@ -155,6 +230,29 @@ pub(super) fn show(view: &mut TracesView, ui: &mut Ui, ctx: &mut ViewContext<'_>
     }
 }
 
+/// Lines between the rows where a service was started again, over the rows: what is on one side came from another run.
+fn starts(view: &TracesView, ui: &Ui, ctx: &ViewContext<'_>, shown: &Answer, body: Rect) {
+    let theme = ctx.theme;
+    let painter = ui.painter().with_clip_rect(body);
+    let right = body.right() - crate::ui::canvas::rows::BAR;
+    // The root's column has most room beside its text.
+    let roots = places(&view.table.columns, body.with_max_x(right));
+    let end = roots.iter().find(|(column, _)| *column == Column::Root).map_or(right, |(_, place)| place.right());
+    for (before, text) in &shown.starts {
+        let y = body.top() + ((*before as f64 - view.table.rows.top()) * f64::from(part::ROW)) as f32;
+        if y < body.top() - part::ROW || y > body.bottom() {
+            continue;
+        }
+        let y = painter.round_to_pixel_center(y);
+        painter.hline(body.left()..=right, y, Stroke::new(1.0, theme.info));
+        let galley = painter.layout_no_wrap(text.clone(), Face::Caption.font(), theme.info);
+        let size = vec2(galley.size().x + 12.0, 15.0);
+        let chip = Rect::from_center_size(pos2(end - size.x / 2.0, y), size);
+        painter.rect_filled(chip, radius::CHIP, theme.info_soft);
+        painter.galley(chip.center() - galley.size() / 2.0, galley, theme.info);
+    }
+}
+
 #[derive(Clone, Copy)]
 enum Act {
     Select(TraceId),
@@ -185,9 +283,10 @@ fn context(ui: &mut Ui, ctx: &mut ViewContext<'_>, trace: &TraceSummary) -> Opti
 }
 
 fn heading(view: &mut TracesView, ui: &mut Ui, theme: &Theme, column: Column, place: Rect) {
-    let Some((_, title, _, right, order)) = COLUMNS.into_iter().find(|other| other.0 == column) else { return };
-    let on = order == Some(view.order);
-    let response = order.map(|_| {
+    let Some((_, title, _, right, orders)) = COLUMNS.into_iter().find(|other| other.0 == column) else { return };
+    let rising = orders.is_some_and(|(_, rising)| rising == view.order);
+    let on = rising || orders.is_some_and(|(falling, _)| falling == view.order);
+    let response = orders.map(|_| {
         let response = ui.interact(place, ui.scope_id().with(("column", title)), Sense::click());
         response.widget_info(|| WidgetInfo::selected(Role::ColumnHeader, true, on, format!("Sort by {title}")));
         response
@@ -200,14 +299,64 @@ fn heading(view: &mut TracesView, ui: &mut Ui, theme: &Theme, column: Column, pl
     let end = x + galley.size().x;
     ui.painter().galley(pos2(x, place.center().y - galley.size().y / 2.0), galley, colour);
     if on {
-        Icon::Down.paint(ui.painter(), pos2(end + 9.0, place.center().y), 12.0, colour);
+        let icon = if rising { Icon::Up } else { Icon::Down };
+        icon.paint(ui.painter(), pos2(end + 9.0, place.center().y), 12.0, colour);
     }
-    if let (Some(order), Some(response)) = (order, response)
+    if let Some(response) = &response {
+        menu::context_menu(response, 220.0, |ui| column_menu(&mut view.table.columns, ui));
+    }
+    if let (Some((falling, its_rising)), Some(response)) = (orders, response)
         && response.clicked()
     {
-        // Again goes back to the newest first.
-        view.order = if on { TraceOrder::Newest } else { order };
+        // Again turns it round.
+        view.order = if on && !rising { its_rising } else { falling };
+        view.reordered = true;
         view.table.rows.to_top();
+    }
+}
+
+/// The edge behind a column: a drag resizes it, a double-click gives it its usual width.
+fn edge(view: &mut TracesView, ui: &Ui, column: Column, place: Rect) {
+    let x = place.right() + 8.0;
+    let grip = Rect::from_x_y_ranges(x - 4.0..=x + 4.0, place.y_range());
+    let title = COLUMNS[column as usize].1;
+    let response = ui.interact(grip, ui.scope_id().with(("column edge", title)), Sense::click_and_drag());
+    response.widget_info(|| WidgetInfo::labeled(Role::Splitter, true, format!("Width of {title}")));
+    if response.hovered() || response.dragged() {
+        ui.ctx().set_cursor_icon(egui::CursorIcon::ResizeHorizontal);
+        let line = theme::of(ui.ctx()).hairline_strong;
+        ui.painter().vline(x, place.y_range().shrink(6.0), Stroke::new(1.0, line));
+    }
+    let width = &mut view.table.columns.widths[column as usize];
+    if response.double_clicked() {
+        *width = COLUMNS[column as usize].2;
+    } else if response.dragged() {
+        *width = (*width + response.drag_delta().x).clamp(LEAST, MOST);
+    }
+}
+
+/// The same menu as a button.
+pub(super) fn columns_button(view: &mut TracesView, ui: &mut Ui, ctx: &mut ViewContext<'_>) {
+    let button = crate::ui::widgets::Button::new("Columns").small().kind(crate::ui::widgets::Kind::Quiet).icon(Icon::Table);
+    let button = button.show(ui);
+    let before = view.table.columns.clone();
+    menu::menu(&button, 220.0, |ui| column_menu(&mut view.table.columns, ui));
+    if view.table.columns != before {
+        view.keep(ctx);
+    }
+}
+
+/// Which columns are shown; the root always is.
+fn column_menu(columns: &mut Columns, ui: &mut Ui) {
+    for (column, title, ..) in COLUMNS.into_iter().filter(|column| column.0 != Column::Root) {
+        let on = !columns.hidden.contains(&column);
+        if menu::item(ui, title, Some(if on { "shown" } else { "" }), on) {
+            columns.toggle(column);
+        }
+    }
+    menu::separator(ui);
+    if menu::item(ui, "Usual columns and widths", None, false) {
+        *columns = Columns::default();
     }
 }
 
@@ -229,7 +378,7 @@ fn row(view: &TracesView, ui: &mut Ui, ctx: &ViewContext<'_>, shown: &Answer, tr
     };
     ui.painter().rect_filled(rect, 0.0, fill);
     let lit = on || picked;
-    for (column, place) in places(rect) {
+    for (column, place) in places(&view.table.columns, rect) {
         cell(ui, ctx, shown, trace, column, place, lit, &length);
     }
     response

@@ -144,3 +144,67 @@ fn following_opens_the_newest() {
     assert!(harness.state().requests.contains(&Request::Go(Place::trace(WORKSPACE, TraceId([4; 16])))));
     assert!(harness.state().view.shared.lock().follow);
 }
+
+#[test]
+fn a_second_click_on_a_header_turns_the_order_round_and_it_is_kept() {
+    let mut harness = list("");
+    for _ in 0..2 {
+        harness.get_by_label("Sort by Duration").click();
+        settle(&mut harness);
+    }
+    harness.get_by_label("fastest first");
+    let kept = harness.state().requests.iter().rev().find_map(|request| match request {
+        Request::Keep(key, value) => Some((*key, value.clone())),
+        _ => None,
+    });
+    let (key, value) = kept.unwrap();
+    assert_eq!(key, "window_traces");
+    assert!(value.contains("\"order\":\"shortest\""), "{value}");
+}
+
+#[test]
+fn traces_are_grouped_and_a_group_narrows_the_query() {
+    let mut harness = list("");
+    harness.get_by_label("Group by").click();
+    settle(&mut harness);
+    harness.get_by_role_and_label(Role::MenuItem, "operation").click();
+    settle(&mut harness);
+    harness.get_by_label("3 groups");
+    assert_eq!(rows(&harness)[0], "GET /a, 2 traces, 0 % failed, p95 40 ms");
+    press(&mut harness, Key::J);
+    press(&mut harness, Key::Enter);
+    let query = "rootServiceName = \"web\" and rootName = \"GET /a\"".to_owned();
+    let expected = Request::Go(Place::Traces { source: WORKSPACE, query });
+    assert!(harness.state().requests.contains(&expected), "{:?}", harness.state().requests);
+}
+
+#[test]
+fn rows_can_be_spans_and_open_their_trace_at_the_span() {
+    let mut harness = list("");
+    harness.get_by_label("Spans").click();
+    settle(&mut harness);
+    harness.get_by_label("4 spans");
+    harness.get_by_label("Sort spans by Duration").click();
+    settle(&mut harness);
+    assert_eq!(rows(&harness)[0], "web GET /b, 500 ms, error");
+    press(&mut harness, Key::J);
+    press(&mut harness, Key::Enter);
+    let opened = harness
+        .state()
+        .requests
+        .iter()
+        .any(|request| matches!(request, Request::Go(Place::Trace { id, span: Some(_), .. }) if *id == TraceId([2; 16])));
+    assert!(opened, "{:?}", harness.state().requests);
+}
+
+#[test]
+fn columns_are_chosen_and_kept() {
+    let mut harness = list("");
+    harness.get_by_label("Columns").click();
+    settle(&mut harness);
+    harness.get_by_role_and_label(Role::MenuItem, "Spans").click();
+    settle(&mut harness);
+    assert!(harness.query_by_label("Sort by Spans").is_none());
+    let columns = harness.state().view.table.columns.clone();
+    assert_eq!(table::Columns::read(&columns.to_json()), columns);
+}
