@@ -3,6 +3,7 @@
 use super::act;
 use super::command::Command;
 use super::facts::Facts;
+use super::nav::Place;
 use super::shell::{close, palette, rail, shortcut_sheet, status_bar, toasts, top_bar};
 use super::state::{Look, State};
 use super::theme::{self, size::part};
@@ -117,6 +118,13 @@ impl App {
         let mut state = State::new(engine, zone);
         for path in options.files.iter().cloned() {
             act::open_path(&mut state, path);
+        }
+        // Where the window was, unless it was asked for something else or there is nothing to see yet.
+        if options.files.is_empty()
+            && state.facts.has_data
+            && let Some(place) = state.engine.setting(act::LAST_PLACE).and_then(|text| Place::read(&text))
+        {
+            state.requests.push(Request::Go(place));
         }
         Self { state, views: Views::default(), options, title: String::new(), for_view: Vec::new(), clock }
     }

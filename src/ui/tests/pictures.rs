@@ -1,7 +1,8 @@
 //! Draws every state in both themes and both sizes. With `BELVEDERE_PICTURES=DIR` the pictures are kept there.
 
 use super::scene;
-use crate::engine::Engine;
+use crate::engine::{Engine, WORKSPACE};
+use crate::model::TraceId;
 use crate::ui::app::{App, Options};
 use crate::ui::command::Command;
 use crate::ui::facts::Facts;
@@ -32,7 +33,8 @@ fn draw(name: &str, engine: impl Fn() -> Engine, facts: impl Fn(&Engine) -> Fact
             assert_eq!((picture.width, picture.height), (width as usize, height as usize));
             let colours: HashSet<_> = picture.pixels.iter().step_by(7).collect();
             let covered = requests.iter().any(|request| matches!(request, Request::Run(_)));
-            assert!(covered || colours.contains(&theme.app), "{name}: the background shows");
+            let background = colours.contains(&theme.app) || colours.contains(&theme.surface);
+            assert!(covered || background, "{name}: the background shows");
             assert!(covered || colours.contains(&theme.panel), "{name}: rail and bars show");
             assert!(colours.len() > 20, "{name}: text is drawn");
             if let Some(folder) = &folder {
@@ -127,4 +129,30 @@ fn toasts_stand_above_the_status_bar_and_are_kept() {
     let error = Toast::new(Level::Error, "line 3: expected `}`, found end of file. Check that the file is whole: broken.json");
     let both = [Request::Toast(undo), Request::Toast(error), Request::Go(Place::Notifications)];
     draw("toasts", scene::shop, scene::receiving, &both);
+}
+
+#[test]
+fn the_list_of_traces_is_drawn() {
+    draw("traces", scene::shop, scene::receiving, &[Request::Go(Place::traces_of(WORKSPACE))]);
+}
+
+#[test]
+fn the_list_of_traces_is_drawn_in_groups() {
+    let shop = || {
+        let engine = scene::shop();
+        engine.set_setting("window_traces", "{\"group\": \"operation\"}").unwrap();
+        engine
+    };
+    draw("traces-groups", shop, scene::receiving, &[Request::Go(Place::traces_of(WORKSPACE))]);
+}
+
+#[test]
+fn a_trace_is_drawn_with_its_critical_path() {
+    let id = TraceId::from_halves(7, 17 * 7_919 + 1);
+    draw("trace", scene::shop, scene::receiving, &[Request::Go(Place::trace(WORKSPACE, id))]);
+}
+
+#[test]
+fn the_header_inspector_is_drawn() {
+    draw("headers", scene::shop, scene::receiving, &[Request::Go(Place::Headers)]);
 }

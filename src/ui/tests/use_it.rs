@@ -182,3 +182,33 @@ fn a_toast_offers_its_action_and_goes_by_itself() {
     assert_eq!(here(&window), Place::Notifications);
     assert!(window.state().as_ref().unwrap().state.notices.shown().is_empty());
 }
+
+#[test]
+fn the_window_opens_where_it_was() {
+    let engine = scene::shop();
+    let place = Place::Traces { source: crate::engine::WORKSPACE, query: "service = cart".to_owned() };
+    engine.set_setting("window_place", &place.to_json().unwrap()).unwrap();
+    let facts = scene::receiving(&engine);
+    let mut window = open(engine, facts);
+    settle(&mut window);
+    assert_eq!(here(&window), place);
+    window.key_press_modifiers(Modifiers::ALT, Key::ArrowLeft);
+    settle(&mut window);
+    assert_eq!(here(&window), Place::HOME);
+}
+
+#[test]
+fn escape_leaves_nothing_over_the_views_in_the_very_frame() {
+    let mut window = with_data();
+    let layers = |window: &Window| window.ctx.memory(|memory| memory.areas().visible_layer_ids().len());
+    let before = layers(&window);
+    for key in [Key::K, Key::F1] {
+        let modifiers = if key == Key::K { Modifiers::COMMAND } else { Modifiers::NONE };
+        window.key_press_modifiers(modifiers, key);
+        settle(&mut window);
+        assert!(layers(&window) > before, "{key:?}");
+        window.key_press(Key::Escape);
+        settle(&mut window);
+        assert_eq!(layers(&window), before, "{key:?}");
+    }
+}

@@ -10,8 +10,9 @@ use crate::ui::theme::{self, Face, Icon, icon};
 use crate::ui::view::{Request, ViewContext};
 use crate::ui::widgets::{Button, IconButton, Kind, card, card_header, dot, hairline_below, icon_button, service_swatch, stat};
 use egui::{Align, Frame, Layout, Margin, Rect, Sense, Stroke, Ui, UiBuilder, pos2, vec2};
+use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Height of the cards of the lower row.
 pub const LOWER: f32 = 232.0;
@@ -322,8 +323,8 @@ pub fn demo(ui: &mut Ui, ctx: &mut ViewContext<'_>, height: f32, running: bool) 
     });
 }
 
-/// Recent files.
-pub fn recent(ui: &mut Ui, ctx: &mut ViewContext<'_>, height: f32) {
+/// Recent files; those that are `gone` are grey and can only be removed.
+pub fn recent(ui: &mut Ui, ctx: &mut ViewContext<'_>, height: f32, gone: &HashSet<PathBuf>) {
     let theme = ctx.theme;
     let files = ctx.facts.recent.clone();
     card(ui, |ui| {
@@ -339,7 +340,8 @@ pub fn recent(ui: &mut Ui, ctx: &mut ViewContext<'_>, height: f32) {
         for file in files.iter().take(room) {
             let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 32.0), Sense::click());
             let name = file.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, format!("Open {name}")));
+            let missing = gone.contains(&file.path);
+            response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, !missing, format!("Open {name}")));
             if response.hovered() || response.has_focus() {
                 ui.painter().rect_filled(rect.shrink2(vec2(1.0, 0.0)), 0.0, theme.hover);
             }
@@ -348,17 +350,19 @@ pub fn recent(ui: &mut Ui, ctx: &mut ViewContext<'_>, height: f32) {
             let builder = UiBuilder::new().id_salt(&file.path).max_rect(inner).layout(Layout::right_to_left(Align::Center));
             let mut row = ui.new_child(builder);
             row.spacing_mut().item_spacing.x = 8.0;
-            let hovered = response.hovered() || row.rect_contains_pointer(rect);
+            let hovered = missing || response.hovered() || row.rect_contains_pointer(rect);
             if hovered && icon_button(&mut row, Icon::Close, &format!("Remove {name} from the list")) {
                 ctx.requests.push(Request::ForgetRecent(Some(file.path.clone())));
             }
-            row.label(theme::text(units::ago(file.opened, ctx.now), Face::Small, theme.text_faint));
+            let note = if missing { "gone".to_owned() } else { units::ago(file.opened, ctx.now) };
+            row.label(theme::text(note, Face::Small, theme.text_faint));
             row.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                ui.label(theme::text(&name, Face::BodyMedium, theme.text));
+                let tint = if missing { theme.text_disabled } else { theme.text };
+                ui.label(theme::text(&name, Face::BodyMedium, tint));
                 let folder = folder_of(&file.path);
                 ui.add(egui::Label::new(theme::text(folder, Face::Small, theme.text_faint)).truncate());
             });
-            if response.on_hover_text(file.path.display().to_string()).clicked() {
+            if response.on_hover_text(file.path.display().to_string()).clicked() && !missing {
                 ctx.requests.push(Request::Open(vec![file.path.clone()]));
             }
         }

@@ -12,6 +12,8 @@ use crate::ui::theme::{self, Face, Icon};
 use crate::ui::view::{Request, ViewContext};
 use crate::ui::widgets::{Button, Kind, card, card_header, error_state, hairline_below, service_swatch, spark};
 use egui::{Align, Layout, Rect, Sense, Ui, UiBuilder, pos2, vec2};
+use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -38,12 +40,12 @@ struct Answer {
 pub struct Overview {
     query: Query<Answer>,
     shown: Option<Arc<Answer>>,
-    asked: Option<(u64, Instant)>,
+    asked: Option<(u64, Range, Instant)>,
 }
 
 impl Overview {
     /// Draws it, asking again when the workspace changed.
-    pub fn show(&mut self, ui: &mut Ui, ctx: &mut ViewContext<'_>) {
+    pub fn show(&mut self, ui: &mut Ui, ctx: &mut ViewContext<'_>, gone: &HashSet<PathBuf>) {
         self.ask(ctx);
         if self.query.poll()
             && let Some(answer) = self.query.ready()
@@ -85,7 +87,7 @@ impl Overview {
         runs(&mut beside, ctx, &answer);
         if !ctx.facts.recent.is_empty() {
             beside.add_space(space::SECTION);
-            cards::recent(&mut beside, ctx, 44.0 + 32.0 * ctx.facts.recent.len().min(5) as f32);
+            cards::recent(&mut beside, ctx, 44.0 + 32.0 * ctx.facts.recent.len().min(5) as f32, gone);
         }
         let height = traces.min_rect().height().max(beside.min_rect().height());
         ui.allocate_rect(Rect::from_min_size(origin, vec2(width, height)), Sense::hover());
@@ -97,12 +99,13 @@ impl Overview {
         let revision = source.spans.revision();
         let due = match self.asked {
             None => true,
-            Some((known, at)) => ctx.live && known != revision && at.elapsed() >= REFRESH,
+            Some((_, range, _)) if range != ctx.range => true,
+            Some((known, _, at)) => ctx.live && known != revision && at.elapsed() >= REFRESH,
         };
         if !due || self.query.is_running() {
             return;
         }
-        self.asked = Some((revision, Instant::now()));
+        self.asked = Some((revision, ctx.range, Instant::now()));
         let spans = source.spans.clone();
         let wanted = ctx.range.at(ctx.now, spans.extent());
         let asked = ctx.range;
@@ -153,7 +156,8 @@ fn headline(ui: &mut Ui, ctx: &mut ViewContext<'_>, answer: Option<&Answer>) {
         let spans: u64 = answer.services.iter().map(|service| service.spans).sum();
         let within = within(answer.asked, answer.older, ctx.zone);
         let last = answer.services.iter().map(|service| service.last_seen).max().unwrap_or_default();
-        let note = format!("{} spans{within}, the last {} ago", units::count(spans), units::ago(last, ctx.now));
+        let word = if spans == 1 { "span" } else { "spans" };
+        let note = format!("{} {word}{within}, the last {} ago", units::count(spans), units::ago(last, ctx.now));
         let note = note.replace("the last now ago", "the last just now");
         left.label(theme::text(note, Face::Body, theme.text_subdued));
     }
@@ -325,7 +329,8 @@ fn runs(ui: &mut Ui, ctx: &mut ViewContext<'_>, answer: &Answer) {
                 .max_rect(rect.shrink2(vec2(12.0, 0.0)))
                 .layout(Layout::right_to_left(Align::Center));
             let mut row = ui.new_child(builder);
-            let spans = format!("{} spans", units::count(run.spans));
+            let word = if run.spans == 1 { "span" } else { "spans" };
+            let spans = format!("{} {word}", units::count(run.spans));
             row.label(theme::text(spans, Face::Small, theme.text_faint));
             row.with_layout(Layout::left_to_right(Align::Center), |ui| {
                 service_swatch(ui, ctx.services, &run.service);

@@ -8,6 +8,8 @@ use crate::ui::theme::{self, Face, Icon};
 use crate::ui::view::{Request, ViewContext};
 use crate::ui::widgets::{Button, Kind, Tab, card, code_block, code_text, hairline_below, tabs};
 use egui::{Align, Layout, Rect, Sense, Ui, UiBuilder, pos2, vec2};
+use std::collections::HashSet;
+use std::path::PathBuf;
 
 /// Height of the card of counters.
 const RECEIVED: f32 = 112.0;
@@ -25,7 +27,7 @@ pub struct Setup {
 
 impl Setup {
     /// Draws it. `again` is true when there is data already.
-    pub fn show(&mut self, ui: &mut Ui, ctx: &mut ViewContext<'_>, again: bool) {
+    pub fn show(&mut self, ui: &mut Ui, ctx: &mut ViewContext<'_>, again: bool, gone: &HashSet<PathBuf>) {
         let collects = !ctx.facts.doors.is_empty();
         self.headline(ui, ctx, again, collects);
         cards::banners(ui, ctx);
@@ -64,7 +66,7 @@ impl Setup {
         }
         // Both columns end together: the list of recent files takes what the left one leaves.
         let room = main.min_rect().height() - beside.min_rect().height();
-        cards::recent(&mut beside, ctx, room.max(cards::LOWER));
+        cards::recent(&mut beside, ctx, room.max(cards::LOWER), gone);
         let height = main.min_rect().height().max(beside.min_rect().height());
         ui.allocate_rect(Rect::from_min_size(origin, vec2(width, height)), Sense::hover());
     }

@@ -31,6 +31,8 @@ pub(super) enum Shown {
 pub(super) struct Details {
     /// Shown at all.
     pub(super) open: bool,
+    /// Width of the panel, points.
+    pub(super) width: f32,
     /// Something was selected by hand: a narrow window shows the panel only then.
     pub(super) asked: bool,
     shown: Shown,
@@ -47,6 +49,7 @@ impl Default for Details {
     fn default() -> Self {
         Self {
             open: true,
+            width: theme::size::part::DETAILS,
             asked: false,
             shown: Shown::default(),
             attributes: AttributesState::default(),

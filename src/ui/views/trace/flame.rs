@@ -34,6 +34,8 @@ pub(super) struct FlameState {
     scroll: f32,
     /// Index into [`ROW_HEIGHTS`].
     pub(super) density: usize,
+    /// Height of the operations below, points; 0 is the usual.
+    pub(super) operations: f32,
     canvas: Option<Rect>,
     /// Where a range began to be dragged, nanoseconds.
     range_from: Option<i64>,
@@ -82,14 +84,19 @@ pub(super) fn show(open: &mut Open, ui: &mut Ui, ctx: &mut ViewContext<'_>) {
     axis(open, ui, ctx.theme, shape.layout.extent().0);
     let used = ui.cursor().top() - top;
     let most = (height - used - 120.0).max(80.0);
-    let wanted = (height * 0.30).clamp(120.0, 232.0).min(most);
+    let usual = (height * 0.30).clamp(120.0, 232.0);
+    let wanted = if open.flame.operations > 0.0 { open.flame.operations.max(80.0) } else { usual }.min(most);
     if height > 360.0 {
-        Panel::bottom("trace_operations")
+        let panel = Panel::bottom("trace_operations")
             .resizable(true)
             .default_size(wanted)
             .size_range(80.0..=most)
             .frame(Frame::new().fill(ctx.theme.panel))
             .show(ui, |ui| operations::show(open, ui, ctx));
+        let shown = panel.response.rect.height();
+        if (shown - wanted).abs() > 1.0 && !ui.input(|input| input.pointer.any_down()) {
+            open.flame.operations = shown;
+        }
     }
     if height > 460.0 && open.critical != Critical::Off && shape.path.total > 0 {
         Panel::bottom("trace_time_went")

@@ -235,14 +235,16 @@ fn rows(open: &mut Open, ui: &mut Ui) {
     }
 }
 
+/// What decides the colour of a bar, by name.
+pub(super) const CLASSES: [(ClassBy, &str); 4] =
+    [(ClassBy::Service, "service"), (ClassBy::Status, "status"), (ClassBy::Kind, "kind"), (ClassBy::SelfTime, "self time")];
+
 fn colours(open: &mut Open, ui: &mut Ui, ctx: &ViewContext<'_>) {
-    const CHOICES: [(ClassBy, &str); 4] =
-        [(ClassBy::Service, "service"), (ClassBy::Status, "status"), (ClassBy::Kind, "kind"), (ClassBy::SelfTime, "self time")];
-    let word = CHOICES.iter().find(|(by, _)| *by == open.class_by).map_or("", |(_, word)| word);
+    let word = CLASSES.iter().find(|(by, _)| *by == open.class_by).map_or("", |(_, word)| word);
     let text = format!("Colour by {word}");
     let button = Button::new(&text).small().kind(Kind::Quiet).after(Icon::Down).show(ui);
     let picked = menu::menu(&button, 160.0, |ui| {
-        CHOICES.into_iter().find(|(by, word)| menu::item(ui, word, None, *by == open.class_by)).map(|(by, _)| by)
+        CLASSES.into_iter().find(|(by, word)| menu::item(ui, word, None, *by == open.class_by)).map(|(by, _)| by)
     });
     if let Some(Some(by)) = picked {
         open.set_class_by(by, ctx.engine);

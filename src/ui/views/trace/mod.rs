@@ -12,6 +12,7 @@ mod export;
 mod flame;
 mod header;
 mod load;
+mod looks;
 mod notices;
 mod operations;
 mod path;
@@ -36,6 +37,7 @@ use crate::ui::widgets::{empty_state, error_state, loading_state, progress_line}
 use egui::{CentralPanel, Frame, Margin, Panel, Ui};
 pub use load::preview_of;
 use load::{LoadAnswer, LoadRequest, Loaded};
+use looks::Looks;
 use state::{Open, Tab};
 use std::sync::Arc;
 use std::time::Instant;
@@ -68,6 +70,8 @@ pub struct TraceView {
     /// The subject of the window title.
     subject: String,
     source: Option<SourceId>,
+    /// How traces look; read once from the settings.
+    looks: Option<Looks>,
 }
 
 impl TraceView {
@@ -88,6 +92,7 @@ impl TraceView {
             newest_revision: None,
             subject: String::new(),
             source: None,
+            looks: None,
         }
     }
 
@@ -177,7 +182,10 @@ impl TraceView {
                 self.name(loaded);
                 match &mut self.open {
                     Some(open) => open.renew(loaded.clone(), ctx.engine),
-                    None => self.open = Some(Open::new(loaded.clone(), self.wanted_span.take(), ctx.engine)),
+                    None => {
+                        let looks = *self.looks.get_or_insert_with(|| Looks::kept(ctx));
+                        self.open = Some(Open::new(loaded.clone(), self.wanted_span.take(), looks, ctx.engine));
+                    }
                 }
             }
         }
@@ -301,6 +309,11 @@ impl View for TraceView {
         if let Some(open) = &mut self.open {
             let top = ui.cursor().min;
             show(open, ui, ctx);
+            let looks = Looks::of(open);
+            if self.looks != Some(looks) && !ui.input(|input| input.pointer.any_down()) {
+                self.looks = Some(looks);
+                looks.keep(ctx);
+            }
             if self.reading.is_running() {
                 let line = egui::Rect::from_min_size(top, egui::vec2(ui.max_rect().width(), 46.0 + 36.0));
                 progress_line(ui, line, self.reading_since, 0, 0);
@@ -355,12 +368,13 @@ fn show(open: &mut Open, ui: &mut Ui, ctx: &mut ViewContext<'_>) {
     let narrow = ui.ctx().content_rect().width() < NARROW;
     let shows = open.details.open && open.selection.is_some() && (!narrow || open.details.asked);
     if shows && !narrow {
-        Panel::right("trace_details")
+        let panel = Panel::right("trace_details")
             .resizable(true)
-            .default_size(part::DETAILS)
+            .default_size(open.details.width)
             .size_range(part::DETAILS_MIN..=480.0)
             .frame(frame)
             .show(ui, |ui| details::show(open, ui, ctx));
+        open.details.width = panel.response.rect.width().round();
     }
     let area = ui.available_rect_before_wrap();
     CentralPanel::default().frame(Frame::new().fill(theme.surface)).show(ui, |ui| match open.tab {

@@ -3,6 +3,7 @@
 use super::details::Details;
 use super::flame::FlameState;
 use super::load::{self, FindAnswer, Loaded, Shape, SpanKey, Sums};
+use super::looks::Looks;
 use super::table::TableState;
 use super::waterfall::WaterfallState;
 use crate::analysis::{ClassBy, LayoutInput, Marks};
@@ -75,7 +76,7 @@ pub(super) struct Open {
 }
 
 impl Open {
-    pub(super) fn new(loaded: Arc<Loaded>, span: Option<SpanId>, engine: &Engine) -> Self {
+    pub(super) fn new(loaded: Arc<Loaded>, span: Option<SpanId>, looks: Looks, engine: &Engine) -> Self {
         let root = loaded.figures.root;
         let mut open = Self {
             loaded,
@@ -107,6 +108,7 @@ impl Open {
             opened_groups: HashSet::new(),
             revision: 0,
         };
+        looks.apply(&mut open);
         if let Some(span) = span {
             open.select_id(span);
         }
