@@ -4,6 +4,7 @@ use super::attributes::{self, AttributesState};
 use super::operations::OperationRows;
 use super::small;
 use super::state::Open;
+use super::typical;
 use crate::analysis::Marks;
 use crate::model::{DurationNs, SpanKind, SpanRef, units};
 use crate::ui::nav::Place;
@@ -42,6 +43,7 @@ pub(super) struct Details {
     pub(super) operation_rows: OperationRows,
     /// Events or links that are listed.
     listed: usize,
+    pub(super) typical: typical::Typical,
     raw: Option<(u32, u64, Vec<CodeLine>)>,
 }
 
@@ -56,6 +58,7 @@ impl Default for Details {
             dismissed: HashSet::new(),
             operation_rows: OperationRows::default(),
             listed: LISTED,
+            typical: typical::Typical::default(),
             raw: None,
         }
     }
@@ -73,6 +76,10 @@ pub(super) fn show(open: &mut Open, ui: &mut Ui, ctx: &mut ViewContext<'_>) {
     Frame::new().inner_margin(Margin { left: 12, right: 12, top: 8, bottom: 10 }).show(ui, |ui| {
         head(open, ui, ctx, span, node);
         figures(open, ui, ctx.theme, node);
+        if !loaded.tree.marks(node).has(Marks::IN_FLIGHT) {
+            ui.add_space(8.0);
+            typical::show(open, ui, ctx, node);
+        }
     });
     let counts = [span.attrs().len(), span.events().len(), span.links().len()];
     let counted = |word: &str, count: usize| match count {

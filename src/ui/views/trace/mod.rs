@@ -20,6 +20,7 @@ mod state;
 mod table;
 mod time_went;
 mod tooltip;
+mod typical;
 mod waterfall;
 
 #[cfg(test)]

@@ -331,3 +331,21 @@ fn a_ticket_says_what_failed_and_where_the_time_went() {
         assert!(text.contains(part), "{part} in\n{text}");
     }
 }
+
+#[test]
+fn the_selected_span_is_placed_among_others_of_its_operation() {
+    let mut spans = shop();
+    for other in 1..=20_u8 {
+        let mut span = span(2, 0, "root", 0, i64::from(other) * 10);
+        span.trace_id = TraceId([100 + other; 16]);
+        spans.push(span);
+    }
+    let mut harness = open(&spans);
+    assert!(harness.query_by_label("Bar 1, 1 span like this one; click opens one").is_some());
+    let of = &state(&harness).details.typical;
+    assert_eq!(of.words(1_000_000_000).as_deref(), Some("slower than 95.2 %"));
+    harness.get_by_label("Bar 1, 1 span like this one; click opens one").click();
+    settle(&mut harness);
+    let expected = Request::Go(Place::Trace { source: WORKSPACE, id: TraceId([101; 16]), span: Some(SpanId::from(2)) });
+    assert!(harness.state().requests.contains(&expected), "{:?}", harness.state().requests);
+}
