@@ -78,7 +78,9 @@ fn version(version: Version) -> &'static str {
 /// `host:port` in its parts; a port that is not said is the scheme's.
 fn split_host<'a>(host: &'a str, scheme: &str) -> (&'a str, i64) {
     let (name, port) = match host.rsplit_once(':') {
-        Some((name, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => (name, port.parse().ok()),
+        Some((name, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => {
+            (name, port.parse::<u16>().ok().map(i64::from))
+        }
         _ => (host, None),
     };
     (name.trim_start_matches('[').trim_end_matches(']'), port.unwrap_or(if scheme == "https" { 443 } else { 80 }))
