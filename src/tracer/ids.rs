@@ -55,18 +55,24 @@ pub struct RandomIds;
 impl RandomIds {
     /// A random number.
     pub fn number() -> u64 {
+        let [number] = Self::numbers();
+        number
+    }
+
+    fn numbers<const N: usize>() -> [u64; N] {
         STATE.with(|cell| {
             let mut state = cell.get();
-            let number = xoshiro(&mut state);
+            let numbers = std::array::from_fn(|_| xoshiro(&mut state));
             cell.set(state);
-            number
+            numbers
         })
     }
 }
 
 impl IdSource for RandomIds {
     fn trace_id(&self) -> TraceId {
-        TraceId::from_halves(Self::number(), Self::number().max(1))
+        let [high, low] = Self::numbers();
+        TraceId::from_halves(high, low.max(1))
     }
 
     fn span_id(&self) -> SpanId {

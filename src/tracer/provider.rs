@@ -226,6 +226,7 @@ impl<'a> SpanBuilder<'a> {
     }
 
     /// Starts it.
+    #[inline]
     pub fn start(self) -> Span {
         let shared = &self.tracer.handle.0;
         let parent = self.parent.filter(|parent| parent.is_valid());
@@ -265,6 +266,7 @@ impl<'a> SpanBuilder<'a> {
         self.record(context, parent, Attributes::default())
     }
 
+    #[inline(never)]
     fn record(self, mut context: SpanContext, parent: Option<&SpanContext>, noted: Attributes) -> Span {
         let shared = &self.tracer.handle.0;
         if parent.is_some_and(|parent| parent.sampling == Sampling::Debug) {
