@@ -38,6 +38,7 @@ mod writer;
 
 pub use accounts::AccountRow;
 pub use clear::{Clear, ClearToken};
+pub use control::{Record, RecordChange, Written};
 pub use error::{Busy, StoreError};
 pub use lock::Lock;
 pub use metrics::{OUT_OF_ORDER_WINDOW_MS, Refusal};
@@ -390,6 +391,16 @@ impl Workspace {
     /// Forgets a setting.
     pub fn remove_setting(&self, key: &str) -> Result<(), StoreError> {
         self.0.control.set(key, None)
+    }
+
+    /// Hands changes of records to the writer of the control file: written in this order, those of one call together.
+    pub fn change_records(&self, changes: Vec<RecordChange>) -> Result<Written, StoreError> {
+        self.0.control.change_records(changes)
+    }
+
+    /// All records of a kind, by key.
+    pub fn records(&self, kind: &str) -> Result<Vec<Record>, StoreError> {
+        control::records(self.dir(), kind)
     }
 
     /// Writes into the lock file where this process answers.

@@ -37,7 +37,7 @@ impl Kind {
     fn migrations(self) -> &'static [&'static str] {
         match self {
             Self::Data => &[include_str!("migrations/data_001.sql"), include_str!("migrations/data_002.sql")],
-            Self::Control => &[include_str!("migrations/control_001.sql")],
+            Self::Control => &[include_str!("migrations/control_001.sql"), include_str!("migrations/control_002.sql")],
         }
     }
 }
