@@ -8,7 +8,7 @@
 //! | 6 | `cli` subcommands |
 //! | 5 | `ui` the window, `api` the local HTTP API |
 //! | 4 | `engine` the composition root |
-//! | 3 | `collector` receivers behind every door |
+//! | 3 | `alerting` rules, templates and routing, `collector` receivers behind every door |
 //! | 2 | `analysis` what a trace says, `search` the query language, [`tracer`] the span lifecycle |
 //! | 1 | `store` the workspace on disk, `wire` codecs, [`context`] propagation |
 //! | 0 | [`model`] plain data, [`source`] the traits that rooms read by, [`telemetry`] what the program counts of itself |
@@ -21,6 +21,8 @@ pub mod source;
 pub mod telemetry;
 pub mod tracer;
 
+#[cfg(feature = "headless")]
+pub mod alerting;
 #[cfg(feature = "headless")]
 pub mod analysis;
 #[cfg(feature = "headless")]

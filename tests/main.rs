@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test")]
 
+mod alerting;
+mod alertmanager_api;
 mod api;
 mod architecture;
 mod bad_input;
