@@ -1,6 +1,7 @@
 //! What runs while doors are open or a workspace is written: the runtime, the served workspace, the collector, and the
 //! task that measures rates. Started and stopped in one place.
 
+use super::alerts::AlertDesk;
 use super::keep::Chores;
 use super::options::{EngineOptions, Place};
 use super::own::OwnTraces;
@@ -33,6 +34,7 @@ pub(super) struct Live {
     runtime: Mutex<Option<Runtime>>,
     pub(super) handle: Handle,
     pub(super) served: Served,
+    pub(super) alerts: AlertDesk,
     /// Workspaces that are open beside the served one.
     pub(super) beside: Mutex<HashMap<SourceId, Workspace>>,
     pub(super) collector: Collector,
@@ -58,6 +60,7 @@ impl Live {
             .build()
             .map_err(|error| EngineError::System { what: "starting the runtime", reason: error.to_string() })?;
         let served = Served::new(workspace.clone());
+        let alerts = AlertDesk::open(served.clone(), super::now())?;
         let changes = watch::Sender::new(workspace.revision());
         let settings = Settings(Arc::new(served.clone()));
         let token = if options.allow_remote { Some(settings.remote_token(random_token)?) } else { None };
@@ -78,6 +81,7 @@ impl Live {
             handle: runtime.handle().clone(),
             runtime: Mutex::new(Some(runtime)),
             served,
+            alerts,
             beside: Mutex::default(),
             collector,
             options,
@@ -270,6 +274,7 @@ impl Engine {
         let handle = live.handle.clone();
         let engine = Self::assemble(sources, settings, wake, registry, Some(live));
         handle.spawn(measure(engine.downgrade()));
+        handle.spawn(super::alerts::flush_when_due(engine.downgrade()));
         Ok(engine)
     }
 

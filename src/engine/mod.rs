@@ -4,6 +4,7 @@
 //! [`Engine`] is the one handle that floors above hold. It is cheap to clone, never blocks its caller on I/O except where
 //! a method says so, and wakes the window through a [`Waker`] at most once per [`WAKE_EVERY`].
 
+pub mod alerts;
 pub mod client;
 mod containers;
 mod demo;

@@ -60,6 +60,7 @@ impl Engine {
             live.watch(&workspace, &engine.0.wake);
             let before = live.served.exchange(workspace.clone());
             live.publish();
+            live.alerts.reopen(super::now())?;
             if engine.0.settings.add_text(KNOWN, &before_dir.to_string_lossy()).is_err() {
                 tracing::warn!("the list of workspaces is not kept");
             }
