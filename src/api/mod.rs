@@ -1,9 +1,10 @@
-//! The local HTTP API: Jaeger's query API, Belvedere's own under `/belvedere/v1/`, health and `/metrics`.
+//! The local HTTP API: Alertmanager's, Jaeger's query API, Belvedere's own under `/belvedere/v1/`, health and `/metrics`.
 //!
 //! Pure where it can be: a request becomes a question to a source, an answer becomes one of [`objects`]. Every question
 //! runs on the engine's reader threads; the sockets never wait for it. The collector owns the door itself: its addresses,
 //! its connections, and the gate that lets in only `Host` and `Origin` of this machine or origins that the user allowed.
 
+mod alertmanager;
 mod answer;
 mod health;
 pub mod insight;
