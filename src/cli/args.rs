@@ -111,6 +111,8 @@ pub enum Command {
         after_help = "Exit code 0 when a trace matched, 1 when the time ran out.\n\nExample:\n  belvedere wait checkout --timeout 30s"
     )]
     Wait(WaitArguments),
+    /// Is a file right, and what is in it
+    Check(super::check::CheckArguments),
     /// Run the sample shop: services that call each other and send traces, logs and metrics
     Demo(super::demo::DemoArgs),
     /// Run a command as a span; what it starts joins the trace through the environment

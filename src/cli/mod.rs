@@ -5,6 +5,7 @@
 //! the same object.
 
 mod args;
+mod check;
 pub mod demo;
 mod exec;
 mod export;
@@ -64,6 +65,7 @@ pub fn run() -> ExitCode {
         Some(Command::Wait(wait)) => wait::run(common, wait),
         Some(Command::Exec(exec)) => exec::run(exec),
         Some(Command::Proxy(proxy)) => proxy::run(proxy),
+        Some(Command::Check(check)) => check::run(common, check),
         Some(Command::Headers(headers)) => headers::run(common, headers),
         Some(Command::Demo(demo)) => demo::run(demo, common.json).map_err(|error| Failure::new(error.to_string())),
     };
