@@ -6,8 +6,8 @@
 //! Bodies, trailers, HTTP/2 by prior knowledge and upgraded connections (WebSocket) pass unchanged. Interim answers other
 //! than 101 are not passed on. Plain text only: TLS ends before the proxy.
 //!
-//! One thread does all the forwarding, because handing a request between threads costs more than forwarding it;
-//! `benches/proxy.rs` prints what a request pays.
+//! One thread does all the forwarding, so that no request is handed between threads; `benches/proxy.rs` prints what a
+//! request pays.
 
 mod body;
 mod forward;
