@@ -35,8 +35,6 @@ pub enum Clear {
 #[derive(Debug, PartialEq, Eq)]
 pub struct ClearToken {
     pub(crate) number: i64,
-    /// Segments that stand in the place of hidden ones.
-    pub(crate) made: Vec<i64>,
 }
 
 impl Keeper {
@@ -46,31 +44,33 @@ impl Keeper {
         let number = self.next_token;
         self.next_token += 1;
         let view = self.shared.view();
-        let mut made = Vec::new();
+        let mut made = HashSet::new();
         let affected = view.segments.iter().filter(|segment| match what {
             Clear::All => true,
             Clear::Service(service) => segment.doors.iter().any(|(_, name, _)| name == service),
         });
-        for segment in affected {
+        for segment in affected.cloned() {
             let keep = |span: crate::model::SpanRef<'_>, _: &str| match what {
                 Clear::All => false,
                 Clear::Service(service) => span.service() != service,
             };
             let replacement = match what {
-                Clear::All => super::rewrite::Replacement { old: vec![segment.clone()], new: None, hide: Some(number) },
-                Clear::Service(_) => self.repack(&view, vec![segment.clone()], keep, Some(number))?,
+                Clear::All => super::rewrite::Replacement { old: vec![segment], new: None, hide: Some(number) },
+                Clear::Service(_) => self.repack(&view, vec![segment], keep, Some(number))?,
             };
             made.extend(self.replace(replacement)?);
         }
         if *what == Clear::All {
             self.write(move |writer| writer.hide_raw(number))?;
         }
-        Ok(ClearToken { number, made })
+        self.made.insert(number, made);
+        Ok(ClearToken { number })
     }
 
     /// Takes a Clear back.
     pub(crate) fn undo(&mut self, token: ClearToken) -> Result<(), StoreError> {
-        self.write(move |writer| writer.unhide(token.number, &token.made))
+        let made = self.made.remove(&token.number).unwrap_or_default();
+        self.write(move |writer| writer.unhide(token.number, &made))
     }
 
     /// Pins a trace against retention, or lets it go.
@@ -143,7 +143,7 @@ impl Keeper {
         self.write(|writer| writer.vacuum(super::keeper::VACUUM_STEP, super::keeper::FREE_PAGES_KEPT))
     }
 
-    fn drop_from(&self, segment: Arc<Segment>, what: &Drop) -> Result<(), StoreError> {
+    fn drop_from(&mut self, segment: Arc<Segment>, what: &Drop) -> Result<(), StoreError> {
         let pinned = self.pinned()?;
         let holds_pinned = pinned.iter().any(|id| segment.filter.may_hold(super::segment::Mixed::new(*id)));
         let replacement = match what {
@@ -165,13 +165,14 @@ impl Keeper {
         self.replace(replacement).map(drop)
     }
 
-    /// Makes a run of small segments into one.
-    pub(crate) fn join_small(&self) -> Result<(), StoreError> {
+    /// Makes a run of small segments into one. Those that an undo would take out stay apart.
+    pub(crate) fn join_small(&mut self) -> Result<(), StoreError> {
         let view = self.shared.view();
         let mut run: Vec<Arc<Segment>> = Vec::new();
         for segment in view.segments.iter() {
             let spans: u64 = run.iter().map(|segment| segment.spans).sum();
-            if segment.spans < SMALL && spans + segment.spans <= super::keeper::SEGMENT_SPANS as u64 {
+            let free = self.made.values().all(|made| !made.contains(&segment.id));
+            if free && segment.spans < SMALL && spans + segment.spans <= super::keeper::SEGMENT_SPANS as u64 {
                 run.push(segment.clone());
             } else if run.len() >= SMALL_RUN {
                 break;

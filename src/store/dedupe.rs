@@ -1,6 +1,7 @@
 //! Which spans came before: what makes a client's retry count as a duplicate.
 //!
-//! A span is the same when trace id, span id and content hash are; the 64-bit hash of the three stands for it. Two
+//! A span is the same when trace id, span id, content hash and the content of its resource are; a 64-bit hash of the four
+//! stands for it. Two
 //! generations of [`GENERATION`] spans are kept, 9.4 MB each when full, so between 0.9 and 1.8 million of the latest spans
 //! are recognised without reading anything; what is older is looked up in its segment (`writer.rs`).
 
@@ -45,11 +46,13 @@ pub(crate) struct Seen {
     pending: HashSet<(TraceId, SpanId)>,
 }
 
-/// The number that stands for a span.
-pub(crate) fn fingerprint(span: &SpanRow) -> u64 {
+/// The number that stands for a span of a resource with this hash ([`SpanBatch::resource_hashes`]).
+///
+/// [`SpanBatch::resource_hashes`]: crate::model::SpanBatch::resource_hashes
+pub(crate) fn fingerprint(span: &SpanRow, resource: u64) -> u64 {
     let number = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_le_bytes);
     let mut hash = number(&span.trace_id.0[..8]) ^ number(&span.trace_id.0[8..]).rotate_left(32);
-    for word in [number(&span.span_id.0), span.content_hash] {
+    for word in [number(&span.span_id.0), span.content_hash, resource] {
         let wide = u128::from(hash ^ word) * 0x9e37_79b9_7f4a_7c15_u128;
         hash = wide as u64 ^ (wide >> 64) as u64;
     }
@@ -98,14 +101,14 @@ mod tests {
     fn a_span_is_known_through_a_change_of_generation_and_forgotten_on_demand() {
         let mut seen = Seen::default();
         let span = |at: u64| SpanRow { span_id: SpanId::from(at), content_hash: 7, ..SpanRow::default() };
-        assert!(seen.insert(fingerprint(&span(1)), UnixNanos(1)));
-        assert!(!seen.insert(fingerprint(&span(1)), UnixNanos(2)));
+        assert!(seen.insert(fingerprint(&span(1), 3), UnixNanos(1)));
+        assert!(!seen.insert(fingerprint(&span(1), 3), UnixNanos(2)));
         for at in 2..=GENERATION as u64 + 10 {
-            assert!(seen.insert(fingerprint(&span(at)), UnixNanos(3)), "{at} collides");
+            assert!(seen.insert(fingerprint(&span(at), 3), UnixNanos(3)), "{at} collides");
         }
-        assert!(!seen.insert(fingerprint(&span(1)), UnixNanos(4)), "the first one is in the previous generation");
-        seen.forget(&[fingerprint(&span(1))]);
-        assert!(seen.insert(fingerprint(&span(1)), UnixNanos(5)));
+        assert!(!seen.insert(fingerprint(&span(1), 3), UnixNanos(4)), "the first one is in the previous generation");
+        seen.forget(&[fingerprint(&span(1), 3)]);
+        assert!(seen.insert(fingerprint(&span(1), 3), UnixNanos(5)));
         assert!(seen.covers(UnixNanos(2)));
         assert!(!seen.covers(UnixNanos(1)));
     }

@@ -70,9 +70,19 @@ impl Keeper {
         Ok(Replacement { new: new.zip(received), old, hide })
     }
 
-    /// Puts a replacement in place; answers the new segment's number.
-    pub(crate) fn replace(&self, replacement: Replacement) -> Result<Option<i64>, StoreError> {
-        self.write(move |writer| writer.replace(replacement))
+    /// Puts a replacement in place; answers the new segment's number. What stands in the place of cleared segments is kept
+    /// in mind through every further replacement, so that an undo finds it.
+    pub(crate) fn replace(&mut self, replacement: Replacement) -> Result<Option<i64>, StoreError> {
+        let old: Vec<i64> = replacement.old.iter().map(|segment| segment.id).collect();
+        let hides = replacement.hide.is_some();
+        let new = self.write(move |writer| writer.replace(replacement))?;
+        for made in self.made.values_mut().filter(|made| old.iter().any(|id| made.contains(id))) {
+            if !hides {
+                made.retain(|id| !old.contains(id));
+            }
+            made.extend(new);
+        }
+        Ok(new)
     }
 }
 
@@ -152,8 +162,8 @@ impl Writer {
         Ok(answer)
     }
 
-    /// Shows hidden segments again, and drops those that stood in their place.
-    pub(crate) fn unhide(&mut self, token: i64, made: &[i64]) -> Result<(), StoreError> {
+    /// Shows hidden segments again, and drops those that stood in their place, hidden by a later Clear or not.
+    pub(crate) fn unhide(&mut self, token: i64, made: &HashSet<i64>) -> Result<(), StoreError> {
         let failed = || StoreError::sqlite("undoing Clear");
         let hidden: Vec<Arc<Segment>> = seal::read_hidden(&self.connection, token)?;
         let current = lock(&self.shared.head).segments.clone();
@@ -162,8 +172,8 @@ impl Writer {
         changes.merge(evictions(&replaced, 1));
         changes.merge(super::raw::hidden_counts(&self.connection, token, -1)?);
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed())?;
-        for segment in &replaced {
-            delete(&transaction, segment.id)?;
+        for id in made {
+            delete(&transaction, *id)?;
         }
         transaction.execute("UPDATE segment SET hidden = 0 WHERE hidden = ?1", [token]).map_err(failed())?;
         transaction.execute("UPDATE raw SET hidden = 0 WHERE hidden = ?1", [token]).map_err(failed())?;
@@ -176,7 +186,7 @@ impl Writer {
             segments.retain(|segment| !made.contains(&segment.id));
             segments.extend(hidden);
             segments.sort_by_key(|segment| (segment.received.0, segment.id));
-            head.forget_segments(&made.iter().copied().collect());
+            head.forget_segments(made);
             splits.iter().for_each(|(trace, segment, services)| head.note_split(*trace, *segment, services));
         }
         lock(&self.shared.ledger).apply(&changes);

@@ -306,6 +306,39 @@ fn clear_hides_all_or_a_service_and_undo_brings_it_back() {
 }
 
 #[test]
+fn undo_of_clear_brings_back_each_span_once_though_retention_rewrote_what_was_left() {
+    let workspace = Workspace::in_memory(Options { clock: || NOW, ..Options::default() }).unwrap();
+    let mut all = Vec::new();
+    // Enough small segments to be joined, and a pinned trace that retention has to leave in each rewrite.
+    for seed in 41..53 {
+        let spans = shop(seed, 12);
+        append(&workspace, &spans);
+        workspace.seal().unwrap();
+        all.extend(spans);
+    }
+    let pinned = all[0].trace_id;
+    workspace.set_pinned(pinned, true).unwrap();
+    let cart = workspace.clear(Clear::Service("cart".into())).unwrap();
+    let catalog = workspace.clear(Clear::Service("catalog".into())).unwrap();
+    workspace.set_retention(1, Duration::from_secs(7_200));
+    workspace.retain().unwrap();
+    let left = stored_spans(&workspace);
+    assert!(left.iter().all(|span| span.trace_id == pinned) && !left.is_empty());
+    workspace.set_retention(u64::MAX, Duration::from_secs(7_200));
+    // The earlier one first: the later one's remains must not come back beside it.
+    workspace.undo_clear(cart).unwrap();
+    workspace.retain().unwrap();
+    workspace.undo_clear(catalog).unwrap();
+    workspace.retain().unwrap();
+    let kept = sorted(stored_spans(&workspace));
+    assert_eq!(kept.len(), kept.iter().map(|span| (span.trace_id, span.span_id)).collect::<HashSet<_>>().len());
+    let services: HashSet<&str> = kept.iter().map(Span::service).collect();
+    assert!(services.contains("cart") && services.contains("catalog"), "{services:?}");
+    let sum = assert_accounts(&workspace);
+    assert_eq!((sum.stored, sum.received), (kept.len() as u64, all.len() as u64));
+}
+
+#[test]
 fn retention_drops_by_age_and_size_with_a_fair_share_and_leaves_pinned_traces() {
     let workspace = Workspace::in_memory(Options { clock: || NOW, ..Options::default() }).unwrap();
     let mut quiet = shop(22, 20);
@@ -385,4 +418,49 @@ fn a_finished_span_replaces_its_pending_form_and_not_the_other_way_round() {
     assert_eq!(stored_spans(&workspace).iter().filter(|span| span.end.is_none()).count(), 0);
     let sum = assert_accounts(&workspace);
     assert_eq!((sum.received, sum.stored, sum.duplicate), (5, 2, 3));
+}
+
+#[test]
+fn of_a_pending_span_and_its_end_in_one_group_only_the_end_is_stored() {
+    let dir = tempfile::tempdir().unwrap();
+    let span = |id: u64, end: Option<i64>, name: &str| Span {
+        trace_id: TraceId([6; 16]),
+        span_id: SpanId::from(id),
+        name: name.into(),
+        start: UnixNanos(EPOCH),
+        end: end.map(|end| UnixNanos(EPOCH + end)),
+        resource: Arc::new(Resource::service("worker")),
+        ..Span::default()
+    };
+    let workspace = open(dir.path());
+    // In one batch, then in two that the writer most likely takes together.
+    let both = [span(1, None, "job"), span(1, Some(70), "job"), span(2, None, "first"), span(2, None, "second")];
+    assert_eq!(append(&workspace, &both), Appended { stored: 2, duplicate: 2 });
+    let send = |spans: &[Span]| workspace.append_spans(Door::OtlpGrpc, SpanBatch::from_spans(spans), NOW).unwrap();
+    let receipts = [send(&[span(3, None, "job")]), send(&[span(3, Some(9), "job")]), send(&[span(3, None, "job again")])];
+    receipts.into_iter().for_each(|receipt| drop(receipt.wait().unwrap()));
+    let mut names: Vec<(String, bool)> =
+        stored_spans(&workspace).iter().map(|span| (span.name.to_string(), span.end.is_some())).collect();
+    names.sort();
+    assert_eq!(names, [("job".to_owned(), true), ("job".to_owned(), true), ("second".to_owned(), false)]);
+    let sum = assert_accounts(&workspace);
+    assert_eq!((sum.received, sum.stored, sum.duplicate), (7, 3, 4));
+    crash(workspace);
+    assert_eq!(stored_spans(&open(dir.path())).len(), 3);
+}
+
+#[test]
+fn the_same_span_of_another_resource_is_another_span() {
+    let workspace = Workspace::in_memory(Options { clock: || NOW, ..Options::default() }).unwrap();
+    let span = |service: &str| Span {
+        trace_id: TraceId([7; 16]),
+        span_id: SpanId::from(1),
+        name: "GET".into(),
+        end: Some(UnixNanos(5)),
+        resource: Arc::new(Resource::service(service)),
+        ..Span::default()
+    };
+    assert_eq!(append(&workspace, &[span("a"), span("b"), span("a")]), Appended { stored: 2, duplicate: 1 });
+    workspace.seal().unwrap();
+    assert_eq!(append(&workspace, &[span("b"), span("c")]), Appended { stored: 1, duplicate: 1 });
 }

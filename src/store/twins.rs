@@ -4,12 +4,13 @@
 //! that the tables of `dedupe.rs` do not cover (a restart, or very many spans since), the trace is read and hashed once.
 
 use super::accounts::{Change, Changes};
+use super::dedupe::fingerprint;
 use super::error::StoreError;
 use super::head::{HeadBatch, View};
 use super::journal;
 use super::reading::Reading;
 use super::shared::lock;
-use super::writer::{RETRY_HORIZON_NS, SpansJob, Writer};
+use super::writer::{Admitted, RETRY_HORIZON_NS, SpansJob, Writer};
 use crate::model::batch::IN_FLIGHT;
 use crate::model::{Signal, SpanBatch, SpanBatchBuilder, SpanId, TraceId};
 use crate::source::QueryControl;
@@ -31,7 +32,7 @@ pub(crate) struct Replaced {
     gone: Vec<(smol_str::SmolStr, u64)>,
 }
 
-/// Hashes of the content as the store sees it, whatever the codec hashed.
+/// Hashes of the content and its resource as the store sees them, whatever the codec hashed.
 fn content(batch: &SpanBatch, rows: impl IntoIterator<Item = usize>) -> Vec<(SpanId, u64)> {
     let mut builder = SpanBatchBuilder::default();
     builder.copy(batch, rows);
@@ -39,7 +40,44 @@ fn content(batch: &SpanBatch, rows: impl IntoIterator<Item = usize>) -> Vec<(Spa
     copy.spans.iter_mut().for_each(|span| span.content_hash = 0);
     let mut builder = SpanBatchBuilder::default();
     builder.copy(&copy, 0..copy.len());
-    builder.peek().spans.iter().map(|span| (span.span_id, span.content_hash)).collect()
+    let copy = builder.peek();
+    let resources = copy.resource_hashes();
+    copy.spans.iter().map(|span| (span.span_id, fingerprint(span, resources[span.resource as usize]))).collect()
+}
+
+/// Pending spans that end, or come again, in the same group: only the finished form stays, or the latest pending one.
+pub(crate) fn settle_group(admitted: &mut [Admitted]) {
+    // Ids of pending spans: whether a finished form is here too, and the latest place of a pending one.
+    let mut known: HashMap<(TraceId, SpanId), (bool, usize)> = HashMap::new();
+    let mut place = 0;
+    for one in admitted.iter() {
+        if one.job.head.pending {
+            let pending = one.job.batch.spans.iter().enumerate().filter(|(_, span)| span.end == IN_FLIGHT);
+            known.extend(pending.map(|(at, span)| ((span.trace_id, span.span_id), (false, place + at))));
+        }
+        place += one.job.batch.len();
+    }
+    if known.is_empty() {
+        return;
+    }
+    for span in admitted.iter().flat_map(|one| &one.job.batch.spans).filter(|span| span.end != IN_FLIGHT) {
+        if let Some((finished, _)) = known.get_mut(&(span.trace_id, span.span_id)) {
+            *finished = true;
+        }
+    }
+    let mut place = 0;
+    for one in admitted {
+        let first = place;
+        place += one.job.batch.len();
+        if one.job.head.pending {
+            let stays = |at: usize| {
+                let span = &one.job.batch.spans[at];
+                span.end != IN_FLIGHT || known.get(&(span.trace_id, span.span_id)) == Some(&(false, first + at))
+            };
+            let fresh: Vec<bool> = (0..one.job.batch.len()).map(stays).collect();
+            one.leave_out(&fresh);
+        }
+    }
 }
 
 impl Writer {

@@ -104,8 +104,8 @@ pub(crate) fn insert_row(transaction: &Connection, head: &HeadBatch, row: &[u8])
 }
 
 /// A batch after the look for duplicates.
-struct Admitted {
-    job: SpansJob,
+pub(super) struct Admitted {
+    pub(super) job: SpansJob,
     prints: Vec<u64>,
     appended: Appended,
     duplicates: Vec<(SmolStr, u64)>,
@@ -113,6 +113,28 @@ struct Admitted {
     late: Vec<(TraceId, i64, Vec<SmolStr>)>,
     /// Pending spans that its spans replace.
     replaces: HashSet<(TraceId, SpanId)>,
+}
+
+impl Admitted {
+    /// Takes the spans out that are not fresh, as duplicates, and packs the rest anew.
+    pub(super) fn leave_out(&mut self, fresh: &[bool]) {
+        let gone = fresh.iter().filter(|fresh| !**fresh).count() as u64;
+        if gone == 0 {
+            return;
+        }
+        let part = |wanted: bool| {
+            let mut builder = SpanBatchBuilder::default();
+            builder.copy(&self.job.batch, (0..fresh.len()).filter(|at| fresh[*at] == wanted));
+            Arc::new(builder.finish())
+        };
+        self.duplicates.extend(by_service(&part(false)));
+        let kept = part(true);
+        self.job.row = journal::encode(&kept);
+        self.job.head = HeadBatch::new(0, self.job.head.door, self.job.head.received, kept.clone());
+        self.job.batch = kept;
+        self.appended.stored -= gone;
+        self.appended.duplicate += gone;
+    }
 }
 
 impl Writer {
@@ -171,6 +193,7 @@ impl Writer {
         let weight =
             samples.weight() + spans.iter().map(|job| job.weight).chain(raws.iter().map(|job| job.weight)).sum::<usize>();
         let mut admitted: Vec<Admitted> = spans.into_iter().map(|job| self.admit(job)).collect();
+        twins::settle_group(&mut admitted);
         let replaces = admitted.iter().flat_map(|one| one.replaces.iter().copied()).collect();
         let result = self.without_pending(&replaces).and_then(|replaced| {
             let next_sample_row = self.write(&mut admitted, &raws, &mut samples, &refused, &replaced)?;
@@ -196,12 +219,13 @@ impl Writer {
     }
 
     /// Leaves out what came before. A batch without any duplicate, nearly every one, keeps the row its sender packed.
-    fn admit(&mut self, mut job: SpansJob) -> Admitted {
+    fn admit(&mut self, job: SpansJob) -> Admitted {
         let received = job.head.received;
+        let resources = job.batch.resource_hashes();
         let mut prints = Vec::with_capacity(job.batch.len());
         let mut fresh = vec![true; job.batch.len()];
         for (span, fresh) in job.batch.spans.iter().zip(&mut fresh) {
-            let print = fingerprint(span);
+            let print = fingerprint(span, resources[span.resource as usize]);
             *fresh = self.seen.insert(print, received);
             if *fresh {
                 prints.push(print);
@@ -213,23 +237,10 @@ impl Writer {
             self.mark_sealed_twins(&job, &places, &mut fresh);
         }
         let replaces = self.pending_twins(&job, &mut fresh);
-        let stored = fresh.iter().filter(|fresh| **fresh).count();
-        let duplicate = fresh.len() - stored;
-        let mut duplicates = Vec::new();
-        if duplicate > 0 {
-            let part = |wanted: bool| {
-                let mut builder = SpanBatchBuilder::default();
-                builder.copy(&job.batch, (0..fresh.len()).filter(|at| fresh[*at] == wanted));
-                Arc::new(builder.finish())
-            };
-            duplicates = by_service(&part(false));
-            let kept = part(true);
-            job.row = journal::encode(&kept);
-            job.head = HeadBatch::new(0, job.head.door, received, kept.clone());
-            job.batch = kept;
-        }
-        let appended = Appended { stored: stored as u64, duplicate: duplicate as u64, ..Appended::default() };
-        Admitted { job, prints, appended, duplicates, late, replaces }
+        let appended = Appended { stored: fresh.len() as u64, ..Appended::default() };
+        let mut admitted = Admitted { job, prints, appended, duplicates: Vec::new(), late, replaces };
+        admitted.leave_out(&fresh);
+        admitted
     }
 
     fn write(
@@ -380,8 +391,9 @@ impl Writer {
                     continue;
                 };
                 let batch = Arc::new(batch);
+                let resources = batch.resource_hashes();
                 for span in &batch.spans {
-                    self.seen.insert(fingerprint(span), received);
+                    self.seen.insert(fingerprint(span, resources[span.resource as usize]), received);
                     if span.end == IN_FLIGHT {
                         self.seen.pending().insert((span.trace_id, span.span_id));
                     }
