@@ -46,6 +46,8 @@ const RESTART_BYTES: u64 = 64 << 20;
 /// Free pages that are given back to the file system in one step, and how many may stay for reuse.
 pub(crate) const VACUUM_STEP: u32 = 512;
 pub(crate) const FREE_PAGES_KEPT: i64 = 4_096;
+/// How often memory that sealing has used goes back to the system.
+const TIDY_EVERY: Duration = Duration::from_secs(1);
 /// How often retention looks.
 const RETAIN_EVERY: Duration = Duration::from_secs(5);
 /// Time for sealing when the workspace closes.
@@ -62,6 +64,14 @@ pub(crate) enum Order {
     Crash,
 }
 
+/// Gives memory that is free inside of the allocator back to the system. Sealing takes some 40 MB for a moment, of which the
+/// allocator would keep the most.
+#[allow(unsafe_code, reason = "the allocator has no safe call for it")]
+fn give_memory_back() {
+    // SAFETY: takes no pointers, may be called on any thread at any time, and does nothing where another allocator is in use.
+    unsafe { libmimalloc_sys::mi_collect(true) };
+}
+
 /// The thread's state.
 pub(crate) struct Keeper {
     pub(crate) shared: Arc<Shared>,
@@ -69,19 +79,22 @@ pub(crate) struct Keeper {
     pub(crate) checkpointer: rusqlite::Connection,
     /// Number of the next Clear.
     pub(crate) next_token: i64,
+    /// By the number of a Clear: segments that stand in the place of those it has hidden.
+    pub(crate) made: HashMap<i64, HashSet<i64>>,
 }
 
 impl Keeper {
     pub(crate) fn new(shared: Arc<Shared>, jobs: SyncSender<Job>) -> Result<Self, StoreError> {
         let checkpointer = schema::open_checkpointer(Kind::Data, &shared.dir)?;
-        Ok(Self { shared, jobs, checkpointer, next_token: 1 })
+        Ok(Self { shared, jobs, checkpointer, next_token: 1, made: HashMap::new() })
     }
 
     /// Works until told to stop.
     pub(crate) fn work(mut self, orders: &Receiver<Order>) {
         // What a Clear of the last session has hidden can't be undone any more.
         self.say(self.write(Writer::purge));
-        let (mut checkpointed, mut retained) = (Instant::now(), Instant::now());
+        let (mut checkpointed, mut retained, mut tidied) = (Instant::now(), Instant::now(), Instant::now());
+        let mut tidy = false;
         loop {
             match orders.recv_timeout(TICK) {
                 Ok(Order::Run(work)) => work(&mut self),
@@ -90,7 +103,13 @@ impl Keeper {
                 Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            self.say(self.seal_due());
+            let sealed = self.seal_due();
+            tidy |= matches!(sealed, Ok(true));
+            self.say(sealed.map(drop));
+            if tidy && tidied.elapsed() >= TIDY_EVERY {
+                give_memory_back();
+                (tidy, tidied) = (false, Instant::now());
+            }
             if checkpointed.elapsed() >= CHECKPOINT_EVERY {
                 self.say(self.checkpoint());
                 checkpointed = Instant::now();
@@ -127,16 +146,19 @@ impl Keeper {
         answer.recv().map_err(|_| StoreError::Closed)?
     }
 
-    fn seal_due(&self) -> Result<(), StoreError> {
+    /// Seals while enough waits; true when something was sealed.
+    fn seal_due(&self) -> Result<bool, StoreError> {
+        let mut sealed = false;
         loop {
             let view = self.shared.view();
             let unsealed: usize = view.head.iter().map(|batch| batch.spans).sum();
             if unsealed < SEGMENT_SPANS + SEGMENT_SPANS / 4 && view.head.len() < MOST_ROWS {
-                return Ok(());
+                return Ok(sealed);
             }
             if !self.seal_some(&view, unsealed, false)? {
-                return Ok(());
+                return Ok(sealed);
             }
+            sealed = true;
         }
     }
 
@@ -203,11 +225,17 @@ impl Keeper {
             }
             growing.clear();
         }
-        let mut builder = SpanBatchBuilder::default();
-        let mut doors = Vec::with_capacity(total);
-        let mut carried: HashMap<u8, Carried> = HashMap::new();
+        let mut loaded = Vec::with_capacity(taken.len());
         for batch in taken {
             let Some(spans) = self.shared.read(|connection| batch.load(connection))? else { return Ok(None) };
+            loaded.push(spans);
+        }
+        let mut builder = SpanBatchBuilder::default();
+        builder.reserve(loaded.iter().map(|spans| &**spans));
+        let mut doors = Vec::with_capacity(total);
+        let mut carried: HashMap<u8, Carried> = HashMap::new();
+        // Each batch is let go of once it is copied.
+        for (batch, spans) in taken.iter().zip(loaded) {
             let unfinished = batch.pending && !everything && newest.saturating_sub(batch.received.0) < PENDING_NS;
             let keeps = |trace: TraceId| !overdue(batch) && growing.contains(&trace);
             let (stay, go): (Vec<usize>, Vec<usize>) = (0..spans.len()).partition(|at| {

@@ -97,7 +97,7 @@ impl Default for Options {
         Self {
             disk_limit: 5_000_000_000,
             max_age: Duration::from_secs(14 * 86_400),
-            head_bytes: 16 << 20,
+            head_bytes: 10 << 20,
             queue_bytes: 64 << 20,
             series_limit: 1_000_000,
             max_pages: None,

@@ -12,9 +12,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// Bytes of unpacked directories that are kept.
-const DIRECTORY_BYTES: usize = 24 << 20;
+const DIRECTORY_BYTES: usize = 16 << 20;
 /// Bytes of unpacked heads that are kept.
-const HEAD_BYTES: usize = 8 << 20;
+const HEAD_BYTES: usize = 4 << 20;
 
 /// Why a question has no answer.
 #[derive(Debug)]

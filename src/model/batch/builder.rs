@@ -64,6 +64,27 @@ pub(super) fn hash_bytes(seed: u64, bytes: &[u8]) -> u64 {
     fold(state, K)
 }
 
+/// Keys and values of a list of attributes.
+fn hash_attrs(batch: &SpanBatch, mut hash: u64, run: Run) -> u64 {
+    for attr in &batch.attrs[run.range()] {
+        hash = hash_bytes(hash, batch.strings.get(attr.key).as_bytes());
+        hash = hash_bytes(hash, &(attr.kind as u64).to_le_bytes());
+        hash = match attr.kind {
+            ValueKind::Str => hash_bytes(hash, batch.strings.get(attr.bits as u32).as_bytes()),
+            ValueKind::Bytes | ValueKind::Array | ValueKind::Map => hash_bytes(hash, &batch.blobs[attr.bits as usize]),
+            _ => hash_bytes(hash, &attr.bits.to_le_bytes()),
+        };
+    }
+    hash
+}
+
+impl SpanBatch {
+    /// A hash of each resource's attributes: content hashes of spans leave their resource out.
+    pub fn resource_hashes(&self) -> Vec<u64> {
+        self.resources.iter().map(|row| hash_attrs(self, 0, row.attrs)).collect()
+    }
+}
+
 impl SpanBatchBuilder {
     /// The number of `text`, added when new.
     pub fn intern(&mut self, text: &str) -> StrId {
@@ -197,17 +218,7 @@ impl SpanBatchBuilder {
         let batch = &self.batch;
         let number = |hash: u64, number: u64| hash_bytes(hash, &number.to_le_bytes());
         let text = |hash: u64, id: StrId| hash_bytes(hash, batch.strings.get(id).as_bytes());
-        let attrs = |mut hash: u64, run: Run| {
-            for attr in &batch.attrs[run.range()] {
-                hash = number(text(hash, attr.key), attr.kind as u64);
-                hash = match attr.kind {
-                    ValueKind::Str => text(hash, attr.bits as u32),
-                    ValueKind::Bytes | ValueKind::Array | ValueKind::Map => hash_bytes(hash, &batch.blobs[attr.bits as usize]),
-                    _ => number(hash, attr.bits),
-                };
-            }
-            hash
-        };
+        let attrs = |hash: u64, run: Run| hash_attrs(batch, hash, run);
         let mut hash = hash_bytes(hash_bytes(hash_bytes(0, &row.trace_id.0), &row.span_id.0), &row.parent.0);
         for word in [row.start as u64, row.end as u64, u64::from(row.kind), u64::from(row.status), u64::from(row.flags)] {
             hash = number(hash, word);
@@ -298,6 +309,21 @@ impl SpanBatchBuilder {
             ..ScopeRow::default()
         };
         self.add_scope(row, &rows)
+    }
+
+    /// Makes room for all that `batches` hold, so that copying them never moves what was copied before.
+    pub fn reserve<'a>(&mut self, batches: impl Iterator<Item = &'a SpanBatch>) {
+        let (mut spans, mut attrs, mut events, mut links) = (0, 0, 0, 0);
+        for batch in batches {
+            spans += batch.spans.len();
+            attrs += batch.attrs.len();
+            events += batch.events.len();
+            links += batch.links.len();
+        }
+        self.batch.spans.reserve_exact(spans);
+        self.batch.attrs.reserve_exact(attrs);
+        self.batch.events.reserve_exact(events);
+        self.batch.links.reserve_exact(links);
     }
 
     /// Copies the spans at `indices` out of another batch. Each text, resource and scope is looked up once a call.
