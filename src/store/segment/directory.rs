@@ -1,8 +1,8 @@
 //! One summary a trace of a segment: what lists are made of, and where the trace's rows stand.
 
 use super::super::bytes::{In, Out, unzigzag, zigzag};
+use super::arrange::TraceRun;
 use super::column::{Packer, Texts, read_numbers, read_texts};
-use super::encode::TraceRun;
 use crate::model::batch::{IN_FLIGHT, SpanBatch};
 use crate::model::trace::ServiceShare;
 use crate::model::{DurationNs, StatusCode, TraceId, TraceSummary, UnixNanos};

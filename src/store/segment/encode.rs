@@ -4,43 +4,27 @@
 //! meaning: a user or session repeats within its trace, starts are small steps. The list of attribute keys of a span (its
 //! shape) is one code, which keeps their order and says which columns have a value for the span.
 //!
-//! Long because one pass over the spans fills every column, and the columns are read back in the order they are written
-//! here (`decode`): the layout of a segment stands in one place.
+//! Long because one pass over the spans fills every column, and `decode` reads them back in this order.
 
 use super::super::bytes::Out;
 use super::super::error::StoreError;
 use super::super::journal;
+use super::arrange::{TraceRun, arrange, cut, parents};
+use super::chunks::Writing;
 use super::column::Packer;
 use super::directory;
 use super::filter::Filter;
 use super::tally::Tally;
 use super::{AttrColumn, Block, FIRST_ATTR, HEAD_VERSION, Sealed, field};
+use crate::model::TraceId;
 use crate::model::batch::{AttrRow, IN_FLIGHT, ResourceRow, Run, ScopeRow, SpanBatch, SpanBatchBuilder, ValueKind};
-use crate::model::{SpanId, TraceId, TraceSummary};
 use std::collections::HashMap;
 use std::ops::Range;
 
-/// A block ends at the first trace that ends past this many spans: what one trace look-up has to unpack. On the sample
-/// shop blocks of 4k spans take 26.8 B a span, of 16k 26.1, and a look-up unpacks a quarter.
-const BLOCK_SPANS: usize = 4_096;
-/// A longer trace is cut.
-const BLOCK_LIMIT: usize = 8_192;
 /// Texts go to the segment's dictionary when each is used this often on average.
 const USES: usize = 8;
 /// No more texts than this from one column.
 const MAX_DISTINCT: usize = 65_536;
-
-/// A trace in a segment.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct TraceRun {
-    pub(crate) id: TraceId,
-    /// First row.
-    pub(crate) first: usize,
-    /// Rows.
-    pub(crate) len: usize,
-    /// Start of the first row.
-    pub(crate) start: i64,
-}
 
 /// Values of one attribute key and kind, over all rows that have it.
 struct Values {
@@ -73,83 +57,6 @@ struct Encoder<'a> {
     stamp: Vec<u32>,
     stamps: u32,
     packer: Packer,
-}
-
-/// Row numbers grouped by trace, traces by start, a trace's spans by start.
-fn arrange(batch: &SpanBatch) -> (Vec<u32>, Vec<TraceRun>) {
-    let mut rows: Vec<u32> = (0..batch.len() as u32).collect();
-    rows.sort_by_key(|row| {
-        let span = &batch.spans[*row as usize];
-        (span.trace_id, span.start)
-    });
-    let mut runs: Vec<TraceRun> = Vec::new();
-    for (at, row) in rows.iter().enumerate() {
-        let span = &batch.spans[*row as usize];
-        match runs.last_mut() {
-            Some(run) if run.id == span.trace_id => run.len += 1,
-            _ => runs.push(TraceRun { id: span.trace_id, first: at, len: 1, start: span.start }),
-        }
-    }
-    runs.sort_by_key(|run| (run.start, run.id));
-    let mut ordered = Vec::with_capacity(rows.len());
-    for run in &mut runs {
-        let from = std::mem::replace(&mut run.first, ordered.len());
-        ordered.extend_from_slice(&rows[from..from + run.len]);
-    }
-    (ordered, runs)
-}
-
-fn cut(runs: &[TraceRun]) -> Vec<Range<usize>> {
-    let mut blocks = Vec::new();
-    let mut start = 0;
-    for run in runs {
-        let end = run.first + run.len;
-        while end - start > BLOCK_LIMIT {
-            blocks.push(start..start + BLOCK_SPANS);
-            start += BLOCK_SPANS;
-        }
-        if end - start >= BLOCK_SPANS {
-            blocks.push(start..end);
-            start = end;
-        }
-    }
-    let end = runs.last().map_or(0, |run| run.first + run.len);
-    if start < end {
-        blocks.push(start..end);
-    }
-    blocks
-}
-
-/// By row: the row of its parent in the trace, if it is there; and the orphans of every trace.
-fn parents(batch: &SpanBatch, rows: &[u32], runs: &[TraceRun]) -> (Vec<u32>, Vec<u32>) {
-    let mut parents = vec![u32::MAX; rows.len()];
-    let mut orphans = Vec::with_capacity(runs.len());
-    let mut ids: Vec<(SpanId, u32)> = Vec::new();
-    for run in runs {
-        let range = run.first..run.first + run.len;
-        ids.clear();
-        ids.extend(range.clone().map(|at| (batch.spans[rows[at] as usize].span_id, at as u32)));
-        ids.sort_unstable();
-        let mut lost = 0;
-        for at in range {
-            let parent = batch.spans[rows[at] as usize].parent;
-            if !parent.is_valid() {
-                continue;
-            }
-            let place = ids.partition_point(|(id, _)| *id < parent);
-            match ids.get(place) {
-                Some((id, row)) if *id == parent => parents[at] = *row,
-                _ => lost += 1,
-            }
-        }
-        orphans.push(lost);
-    }
-    (parents, orphans)
-}
-
-/// Summaries of the traces of a batch whose rows are arranged already, as [`crate::model::trace::summarise`] makes them.
-pub(crate) fn summarise(batch: &SpanBatch, rows: &[u32], runs: &[TraceRun]) -> Vec<TraceSummary> {
-    directory::summarise(batch, rows, runs, &parents(batch, rows, runs).1)
 }
 
 /// Seals a batch; `doors` has one number a span of it.
@@ -373,20 +280,24 @@ impl Encoder<'_> {
         let range = self.blocks[number].clone();
         let rows = self.rows[range.clone()].to_vec();
         let spans: Vec<_> = rows.iter().map(|row| &batch.spans[*row as usize]).collect();
-        let mut chunks = Chunks::default();
-        chunks.numbers(self, field::SHAPE, shapes[0][range.clone()].to_vec());
+        let mut chunks = Writing::default();
+        chunks.numbers(&mut self.packer, field::SHAPE, shapes[0][range.clone()].to_vec());
         let texts: Vec<u32> = spans.iter().map(|span| span.name).collect();
-        chunks.texts(self, field::NAME, &texts, plans.name);
+        chunks.texts(&mut self.packer, self.batch, field::NAME, &texts, plans.name.then_some(&self.codes));
         let texts: Vec<u32> = spans.iter().map(|span| span.trace_state).collect();
-        chunks.texts(self, field::TRACE_STATE, &texts, plans.trace_state);
+        chunks.texts(&mut self.packer, self.batch, field::TRACE_STATE, &texts, plans.trace_state.then_some(&self.codes));
         let texts: Vec<u32> = spans.iter().map(|span| span.status_message).collect();
-        chunks.texts(self, field::STATUS_MESSAGE, &texts, plans.status_message);
+        chunks.texts(&mut self.packer, self.batch, field::STATUS_MESSAGE, &texts, plans.status_message.then_some(&self.codes));
         let word = |span: &&crate::model::batch::SpanRow| {
             u64::from(span.kind) | u64::from(span.status) << 8 | u64::from(span.end == IN_FLIGHT) << 16
         };
-        chunks.numbers(self, field::KIND, spans.iter().map(word).collect());
-        chunks.numbers(self, field::RESOURCE, spans.iter().map(|span| resource_of[span.resource as usize].into()).collect());
-        chunks.numbers(self, field::SCOPE, spans.iter().map(|span| scope_of[span.scope as usize].into()).collect());
+        chunks.numbers(&mut self.packer, field::KIND, spans.iter().map(word).collect());
+        chunks.numbers(
+            &mut self.packer,
+            field::RESOURCE,
+            spans.iter().map(|span| resource_of[span.resource as usize].into()).collect(),
+        );
+        chunks.numbers(&mut self.packer, field::SCOPE, spans.iter().map(|span| scope_of[span.scope as usize].into()).collect());
         chunks.raw(field::SPAN_ID, spans.iter().flat_map(|span| span.span_id.0).collect());
         let mut codes = Vec::with_capacity(rows.len());
         let mut far = Vec::new();
@@ -401,11 +312,12 @@ impl Encoder<'_> {
                 far.extend_from_slice(&span.parent.0);
             }
         }
-        chunks.numbers(self, field::PARENT, codes);
+        chunks.numbers(&mut self.packer, field::PARENT, codes);
         chunks.raw(field::PARENT_FAR, far);
-        chunks.numbers(self, field::START, self.steps(&range));
+        let steps = self.steps(&range);
+        chunks.numbers(&mut self.packer, field::START, steps);
         chunks.numbers(
-            self,
+            &mut self.packer,
             field::DURATION,
             spans
                 .iter()
@@ -416,11 +328,15 @@ impl Encoder<'_> {
                 )
                 .collect(),
         );
-        chunks.numbers(self, field::FLAGS, spans.iter().map(|span| span.flags.into()).collect());
-        chunks.numbers(self, field::DROPPED_ATTRIBUTES, spans.iter().map(|span| span.dropped_attributes.into()).collect());
-        chunks.numbers(self, field::DROPPED_EVENTS, spans.iter().map(|span| span.dropped_events.into()).collect());
-        chunks.numbers(self, field::DROPPED_LINKS, spans.iter().map(|span| span.dropped_links.into()).collect());
-        chunks.numbers(self, field::DOOR, rows.iter().map(|row| doors[*row as usize].into()).collect());
+        chunks.numbers(&mut self.packer, field::FLAGS, spans.iter().map(|span| span.flags.into()).collect());
+        chunks.numbers(
+            &mut self.packer,
+            field::DROPPED_ATTRIBUTES,
+            spans.iter().map(|span| span.dropped_attributes.into()).collect(),
+        );
+        chunks.numbers(&mut self.packer, field::DROPPED_EVENTS, spans.iter().map(|span| span.dropped_events.into()).collect());
+        chunks.numbers(&mut self.packer, field::DROPPED_LINKS, spans.iter().map(|span| span.dropped_links.into()).collect());
+        chunks.numbers(&mut self.packer, field::DOOR, rows.iter().map(|row| doors[*row as usize].into()).collect());
         self.events(&mut chunks, &spans, &shapes[1], number, plans);
         self.links(&mut chunks, &spans, &shapes[2], number, plans);
         self.attributes(&mut chunks, number, plans);
@@ -446,50 +362,50 @@ impl Encoder<'_> {
 
     fn events(
         &mut self,
-        chunks: &mut Chunks,
+        chunks: &mut Writing,
         spans: &[&crate::model::batch::SpanRow],
         shapes: &[u64],
         number: usize,
         plans: &Plans,
     ) {
-        chunks.numbers(self, field::EVENTS, spans.iter().map(|span| span.events.len.into()).collect());
+        chunks.numbers(&mut self.packer, field::EVENTS, spans.iter().map(|span| span.events.len.into()).collect());
         let batch = self.batch;
         let events: Vec<_> =
             spans.iter().flat_map(|span| batch.events[span.events.range()].iter().map(|event| (event, span.start))).collect();
         let steps = events.iter().map(|(event, start)| super::super::bytes::zigzag(event.time.wrapping_sub(*start)));
-        chunks.numbers(self, field::EVENT_TIME, steps.collect());
+        chunks.numbers(&mut self.packer, field::EVENT_TIME, steps.collect());
         let names: Vec<u32> = events.iter().map(|(event, _)| event.name).collect();
-        chunks.texts(self, field::EVENT_NAME, &names, plans.event_name);
+        chunks.texts(&mut self.packer, self.batch, field::EVENT_NAME, &names, plans.event_name.then_some(&self.codes));
         let dropped = events.iter().map(|(event, _)| event.dropped_attributes.into()).collect();
-        chunks.numbers(self, field::EVENT_DROPPED, dropped);
+        chunks.numbers(&mut self.packer, field::EVENT_DROPPED, dropped);
         let before = self.before(number, |span| span.events.len);
-        chunks.numbers(self, field::EVENT_SHAPE, shapes[before..before + events.len()].to_vec());
+        chunks.numbers(&mut self.packer, field::EVENT_SHAPE, shapes[before..before + events.len()].to_vec());
     }
 
     fn links(
         &mut self,
-        chunks: &mut Chunks,
+        chunks: &mut Writing,
         spans: &[&crate::model::batch::SpanRow],
         shapes: &[u64],
         number: usize,
         plans: &Plans,
     ) {
-        chunks.numbers(self, field::LINKS, spans.iter().map(|span| span.links.len.into()).collect());
+        chunks.numbers(&mut self.packer, field::LINKS, spans.iter().map(|span| span.links.len.into()).collect());
         let batch = self.batch;
         let links: Vec<_> =
             spans.iter().flat_map(|span| batch.links[span.links.range()].iter().map(|link| (link, span.trace_id))).collect();
         let other = |(link, own): &(&crate::model::batch::LinkRow, TraceId)| u64::from(link.trace_id != *own);
-        chunks.numbers(self, field::LINK_OTHER, links.iter().map(other).collect());
+        chunks.numbers(&mut self.packer, field::LINK_OTHER, links.iter().map(other).collect());
         let foreign = links.iter().filter(|link| other(link) == 1);
         chunks.raw(field::LINK_TRACE, foreign.flat_map(|(link, _)| link.trace_id.0).collect());
         chunks.raw(field::LINK_SPAN, links.iter().flat_map(|(link, _)| link.span_id.0).collect());
         let states: Vec<u32> = links.iter().map(|(link, _)| link.trace_state).collect();
-        chunks.texts(self, field::LINK_STATE, &states, plans.link_state);
-        chunks.numbers(self, field::LINK_FLAGS, links.iter().map(|(link, _)| link.flags.into()).collect());
+        chunks.texts(&mut self.packer, self.batch, field::LINK_STATE, &states, plans.link_state.then_some(&self.codes));
+        chunks.numbers(&mut self.packer, field::LINK_FLAGS, links.iter().map(|(link, _)| link.flags.into()).collect());
         let dropped = links.iter().map(|(link, _)| link.dropped_attributes.into()).collect();
-        chunks.numbers(self, field::LINK_DROPPED, dropped);
+        chunks.numbers(&mut self.packer, field::LINK_DROPPED, dropped);
         let before = self.before(number, |span| span.links.len);
-        chunks.numbers(self, field::LINK_SHAPE, shapes[before..before + links.len()].to_vec());
+        chunks.numbers(&mut self.packer, field::LINK_SHAPE, shapes[before..before + links.len()].to_vec());
     }
 
     /// Events or links in the blocks before.
@@ -498,7 +414,7 @@ impl Encoder<'_> {
         rows.iter().map(|row| count(&self.batch.spans[*row as usize]) as usize).sum()
     }
 
-    fn attributes(&mut self, chunks: &mut Chunks, number: usize, plans: &Plans) {
+    fn attributes(&mut self, chunks: &mut Writing, number: usize, plans: &Plans) {
         let values = std::mem::take(&mut self.values);
         for (at, column) in values.iter().enumerate() {
             let end = column.starts.get(number + 1).copied().unwrap_or(column.bits.len());
@@ -507,12 +423,12 @@ impl Encoder<'_> {
             match column.column.kind {
                 _ if bits.is_empty() => {}
                 ValueKind::Empty => {}
-                ValueKind::Bool => chunks.numbers(self, id, bits.to_vec()),
-                ValueKind::Int => chunks.numbers(self, id, bits.iter().map(|bits| bits ^ (1 << 63)).collect()),
-                ValueKind::Double => chunks.doubles(self, id, bits),
+                ValueKind::Bool => chunks.numbers(&mut self.packer, id, bits.to_vec()),
+                ValueKind::Int => chunks.numbers(&mut self.packer, id, bits.iter().map(|bits| bits ^ (1 << 63)).collect()),
+                ValueKind::Double => chunks.doubles(&mut self.packer, id, bits),
                 ValueKind::Str => {
                     let ids: Vec<u32> = bits.iter().map(|bits| *bits as u32).collect();
-                    chunks.texts(self, id, &ids, plans.attrs[at]);
+                    chunks.texts(&mut self.packer, self.batch, id, &ids, plans.attrs[at].then_some(&self.codes));
                 }
                 ValueKind::Bytes | ValueKind::Array | ValueKind::Map => {
                     let batch = self.batch;
@@ -618,102 +534,4 @@ struct Plans {
     status_message: bool,
     event_name: bool,
     link_state: bool,
-}
-
-/// The columns of a block: a list of ids and sizes, then the bytes.
-#[derive(Default)]
-struct Chunks {
-    sizes: Vec<(u32, usize)>,
-    body: Out,
-}
-
-impl Chunks {
-    fn start(&mut self, id: u32) {
-        self.sizes.push((id, self.body.0.len()));
-    }
-
-    fn end(&mut self) {
-        let end = self.body.0.len();
-        if let Some((_, size)) = self.sizes.last_mut() {
-            *size = end - *size;
-        }
-        if self.sizes.last().is_some_and(|(_, size)| *size == 0) {
-            self.sizes.pop();
-        }
-    }
-
-    fn numbers(&mut self, encoder: &mut Encoder<'_>, id: u32, values: Vec<u64>) {
-        self.start(id);
-        encoder.packer.numbers(&mut self.body, &values);
-        self.end();
-    }
-
-    fn raw(&mut self, id: u32, bytes: Vec<u8>) {
-        self.start(id);
-        self.body.raw(&bytes);
-        self.end();
-    }
-
-    fn texts(&mut self, encoder: &mut Encoder<'_>, id: u32, ids: &[u32], in_dictionary: bool) {
-        self.start(id);
-        let batch = encoder.batch;
-        let code = in_dictionary.then_some(encoder.codes.as_slice());
-        let of = |id: u32| batch.strings.get(id).as_bytes();
-        encoder.packer.texts(&mut self.body, ids, batch.strings.len(), code, of);
-        self.end();
-    }
-
-    /// Doubles that are short decimals (prices, shares) as integers after a scale of 10, others bit by bit.
-    fn doubles(&mut self, encoder: &mut Encoder<'_>, id: u32, bits: &[u64]) {
-        self.start(id);
-        let scaled = (0_u8..=4).find_map(|scale| {
-            let values: Option<Vec<u64>> = bits.iter().map(|bits| to_decimal(*bits, scale)).collect();
-            values.map(|values| (scale, values))
-        });
-        match scaled {
-            Some((scale, values)) => {
-                self.body.u8(scale);
-                encoder.packer.numbers(&mut self.body, &values);
-            }
-            None => {
-                self.body.u8(u8::MAX);
-                encoder.packer.numbers(&mut self.body, bits);
-            }
-        }
-        self.end();
-    }
-
-    fn finish(self) -> Vec<u8> {
-        let mut list = Out::default();
-        list.varint(self.sizes.len() as u64);
-        for (id, size) in &self.sizes {
-            list.varint(u64::from(*id));
-            list.varint(*size as u64);
-        }
-        let mut out = Out::with_capacity(list.0.len() + self.body.0.len() + 4);
-        out.raw(&(list.0.len() as u32).to_le_bytes());
-        out.raw(&list.0);
-        out.raw(&self.body.0);
-        out.0
-    }
-}
-
-/// The integer that is a double times a power of ten, offset to be positive, if it gives the same double back.
-fn to_decimal(bits: u64, scale: u8) -> Option<u64> {
-    let value = f64::from_bits(bits);
-    let scaled = (value * 10_f64.powi(scale.into())).round();
-    if scaled.abs() >= 9e15 {
-        return None;
-    }
-    let number = scaled as i64;
-    (from_decimal_number(number, scale) == bits).then_some(number as u64 ^ (1 << 63))
-}
-
-fn from_decimal_number(number: i64, scale: u8) -> u64 {
-    (number as f64 / 10_f64.powi(scale.into())).to_bits()
-}
-
-/// Undoes [`to_decimal`].
-pub(super) fn from_decimal(number: u64, scale: u8) -> u64 {
-    from_decimal_number((number ^ (1 << 63)) as i64, scale)
 }

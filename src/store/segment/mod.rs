@@ -11,19 +11,27 @@
 //! together, that parents are rows nearby and that attribute lists repeat as shapes. The `parquet` and Arrow crates were
 //! not measured beside it: with the figure at half of the goal they could only have brought their dependencies.
 
+mod arrange;
+mod chunks;
 mod column;
 mod decode;
 mod directory;
 mod encode;
 mod filter;
+mod head;
+mod projection;
 mod tally;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use decode::{Chunks, Head, Projection, decode};
+pub(crate) use arrange::{TraceRun, summarise};
+pub(crate) use chunks::Chunks;
+pub(crate) use decode::decode;
 pub(crate) use directory::Directory;
-pub(crate) use encode::{TraceRun, encode, summarise};
+pub(crate) use encode::encode;
 pub(crate) use filter::{Filter, Mixed};
+pub(crate) use head::Head;
+pub(crate) use projection::Projection;
 pub(crate) use tally::{Buckets, Tallied};
 
 use super::bytes::{In, Out};
