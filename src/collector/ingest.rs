@@ -41,6 +41,8 @@ struct Handed {
     accepted: Accepted,
     received: u64,
     rejected: Vec<(SmolStr, u64)>,
+    /// Values that were masked.
+    masked: u64,
 }
 
 /// Takes a decompressed payload. Resolves when it is on disk.
@@ -101,7 +103,11 @@ async fn take(
     drop(decode);
     if let Some(receipt) = handed.receipt {
         let _store = step("store");
-        receipt.await.map_err(unwritten)?;
+        let appended = receipt.await.map_err(unwritten)?;
+        // Of a batch that was sent again everything was counted the first time.
+        if appended.stored > 0 {
+            shared.counters.masked.add(handed.masked);
+        }
     }
     for (service, count) in &handed.rejected {
         shared.sink.note_rejected(door, service, signal, *count);
@@ -188,14 +194,14 @@ fn traces(
     let message = [note, decoded.message()].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("; ");
     let rejected = decoded.rejected_count();
     let stored = decoded.batch.len() as u64;
-    shared.counters.masked.add(decoded.masked);
+    let masked = decoded.masked;
     let receipt = match stored {
         0 => None,
         _ => Some(shared.sink.append_spans(door, decoded.batch, received).map_err(busy)?),
     };
     let by_service = decoded.rejected.into_iter().map(|rejection| (rejection.service, rejection.count)).collect();
     let accepted = Accepted { rejected, message: shortened(message) };
-    Ok(Handed { receipt, accepted, received: stored + rejected, rejected: by_service })
+    Ok(Handed { receipt, accepted, received: stored + rejected, rejected: by_service, masked })
 }
 
 /// The answer must stay small whatever names the payload holds.
@@ -223,17 +229,13 @@ fn raw(
         _ => otlp::count_metrics(&payload),
     };
     let counted = counted.map_err(|error| malformed(error, form, &payload))?;
-    let payload = match otlp::mask_payload(signal, &payload, redaction) {
-        Some((masked, count)) => {
-            shared.counters.masked.add(count);
-            masked.into()
-        }
-        None => payload,
-    };
+    let (payload, masked) =
+        otlp::mask_payload(signal, &payload, redaction).map_or((payload, 0), |(masked, count)| (masked.into(), count));
     let total = counted.total();
     let receipt = match total {
         0 => None,
         _ => Some(shared.sink.append_raw(door, signal, payload, counted.per_service, received).map_err(busy)?),
     };
-    Ok(Handed { receipt, accepted: Accepted { rejected: 0, message: note }, received: total, rejected: Vec::new() })
+    let accepted = Accepted { rejected: 0, message: note };
+    Ok(Handed { receipt, accepted, received: total, rejected: Vec::new(), masked })
 }

@@ -77,17 +77,15 @@ async fn receive(shared: &Arc<Shared>, first_version: bool, request: Request<Inc
         decode(first_version, media.as_deref(), &payload)?
     };
     let redaction = shared.redaction.read().unwrap_or_else(PoisonError::into_inner).clone();
-    let batch = match redaction.mask_batch(&batch) {
-        Some((masked, count)) => {
-            shared.counters.masked.add(count);
-            masked
-        }
-        None => batch,
-    };
+    let (batch, masked) = redaction.mask_batch(&batch).unwrap_or((batch, 0));
     let count = batch.len() as u64;
     if count > 0 {
         let receipt = shared.sink.append_spans(Door::Zipkin, batch, (shared.clock)()).map_err(ingest::busy)?;
-        receipt.await.map_err(ingest::unwritten)?;
+        let appended = receipt.await.map_err(ingest::unwritten)?;
+        // Of a batch that was sent again everything was counted the first time.
+        if appended.stored > 0 {
+            shared.counters.masked.add(masked);
+        }
     }
     let counters = shared.counters.of(Door::Zipkin, Signal::Traces);
     counters.received.add(count);

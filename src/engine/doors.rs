@@ -69,6 +69,7 @@ impl Engine {
 
     /// Masks these keys from now on and after a restart. What is stored already stays as it is.
     pub fn set_masked_keys(&self, keys: &[String]) -> Result<(), EngineError> {
+        keys.iter().try_for_each(|key| Redaction::check(key)).map_err(EngineError::Setting)?;
         self.0.settings.put_texts(REDACTION, keys).map_err(EngineError::Setting)?;
         if let Some(live) = &self.0.live {
             live.collector.redact(keys);

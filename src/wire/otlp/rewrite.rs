@@ -1,4 +1,4 @@
-//! Masks secrets in metric and log payloads, which are journaled as protobuf. A payload without a secret is not copied.
+//! Masks secrets, by key and inside texts, in metric and log payloads, which are journaled as protobuf. A payload without a secret is not copied.
 
 use super::super::redact::Redaction;
 use super::pb::{Field, Fields, Read, Writer};
@@ -48,6 +48,12 @@ impl<'a> Masker<'a> {
         Ok(*self.known.entry(key).or_insert_with(|| redaction.masks(&String::from_utf8_lossy(key))))
     }
 
+    /// A text of a value with the secrets in it masked.
+    fn masked_text(&self, role: Role, number: u32, bytes: &[u8]) -> Option<String> {
+        let text = (role == Role::AnyValue && number == 1).then(|| std::str::from_utf8(bytes).ok()).flatten()?;
+        self.redaction.mask_text(text)
+    }
+
     /// Counts the values to mask.
     fn search(&mut self, message: &'static Message, bytes: &'a [u8]) -> Read<()> {
         if message.role == Role::KeyValue && self.masks(bytes)? {
@@ -56,10 +62,10 @@ impl<'a> Masker<'a> {
         }
         let mut fields = Fields::new(bytes);
         while let Some((number, field)) = fields.next()? {
-            if let (Some(Kind::Message(nested)), Field::Bytes(bytes)) =
-                (message.by_number(number).map(|entry| &entry.kind), field)
-            {
-                self.search(nested, bytes)?;
+            let Field::Bytes(bytes) = field else { continue };
+            match message.by_number(number).map(|entry| &entry.kind) {
+                Some(Kind::Message(nested)) => self.search(nested, bytes)?,
+                _ => self.count += u64::from(self.masked_text(message.role, number, bytes).is_some()),
             }
         }
         Ok(())
@@ -86,7 +92,10 @@ impl<'a> Masker<'a> {
                         self.copy(nested, bytes, out)?;
                         out.close(start);
                     }
-                    _ => out.bytes(number, bytes),
+                    _ => match self.masked_text(message.role, number, bytes) {
+                        Some(masked) => out.bytes(number, masked.as_bytes()),
+                        None => out.bytes(number, bytes),
+                    },
                 },
             }
         }

@@ -59,6 +59,10 @@ pub(super) fn decode(body: &[u8], options: Options<'_>) -> Read<DecodedTraces> {
     }
     out.masked = texts.masked;
     out.batch = builder.finish();
+    if let Some((batch, count)) = options.redaction.and_then(|list| list.mask_texts(&out.batch)) {
+        out.batch = batch;
+        out.masked += count;
+    }
     Ok(out)
 }
 
