@@ -2,12 +2,13 @@
 
 use crate::model::{Door, Signal};
 use crate::telemetry::{Counter, Gauge, Histogram, Registry};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Instruments, looked up once.
 pub(super) struct Counters {
     registry: Registry,
-    signals: Vec<[PerSignal; 3]>,
+    /// By door and signal; made when a door opens or is used, so that closed ones are not on `/metrics`.
+    signals: Vec<[OnceLock<PerSignal>; 3]>,
     /// Values masked before they were stored.
     pub(super) masked: Arc<Counter>,
     /// Connections open.
@@ -26,23 +27,26 @@ pub(super) struct PerSignal {
     pub(super) seconds: Arc<Histogram>,
 }
 
+impl PerSignal {
+    fn new(registry: &Registry, door: Door, signal: Signal) -> Self {
+        let labels = [("door", door.name()), ("signal", signal.name())];
+        Self {
+            received: registry.counter("belvedere_received_total", "Spans, data points and log records received", &labels),
+            rejected: registry.counter("belvedere_rejected_total", "Items refused for good", &labels),
+            seconds: registry.histogram(
+                "belvedere_request_duration_seconds",
+                "From the last byte of a request to its answer",
+                &labels,
+            ),
+        }
+    }
+}
+
 impl Counters {
     pub(super) fn new(registry: &Registry) -> Self {
-        let of = |door: Door, signal: Signal| {
-            let labels = [("door", door.name()), ("signal", signal.name())];
-            PerSignal {
-                received: registry.counter("belvedere_received_total", "Spans, data points and log records received", &labels),
-                rejected: registry.counter("belvedere_rejected_total", "Items refused for good", &labels),
-                seconds: registry.histogram(
-                    "belvedere_request_duration_seconds",
-                    "From the last byte of a request to its answer",
-                    &labels,
-                ),
-            }
-        };
         Self {
             registry: registry.clone(),
-            signals: Door::ALL.iter().map(|door| Signal::ALL.map(|signal| of(*door, signal))).collect(),
+            signals: Door::ALL.iter().map(|_| Default::default()).collect(),
             masked: registry.counter("belvedere_masked_values_total", "Attribute values masked before they were stored", &[]),
             connections: registry.gauge("belvedere_connections", "Connections open", &[]),
             turned_away: registry.counter("belvedere_connections_refused_total", "Connections over the limit", &[]),
@@ -50,7 +54,19 @@ impl Counters {
     }
 
     pub(super) fn of(&self, door: Door, signal: Signal) -> &PerSignal {
-        &self.signals[door as usize][signal as usize]
+        self.signals[door as usize][signal as usize].get_or_init(|| PerSignal::new(&self.registry, door, signal))
+    }
+
+    /// Makes the instruments of what a door takes, so that they are there at 0 before anything came.
+    pub(super) fn opened(&self, door: Door) {
+        let signals: &[Signal] = match door {
+            Door::OtlpGrpc | Door::OtlpHttp => &Signal::ALL,
+            Door::Zipkin => &[Signal::Traces],
+            _ => &[],
+        };
+        for signal in signals {
+            self.of(door, *signal);
+        }
     }
 
     /// Counts a request that was refused as a whole.
@@ -61,7 +77,7 @@ impl Counters {
 
     /// Received and rejected at a door.
     pub(super) fn door(&self, door: Door) -> (u64, u64) {
-        let sum = |get: fn(&PerSignal) -> u64| self.signals[door as usize].iter().map(get).sum();
+        let sum = |get: fn(&PerSignal) -> u64| self.signals[door as usize].iter().filter_map(OnceLock::get).map(get).sum();
         (sum(|signal| signal.received.get()), sum(|signal| signal.rejected.get()))
     }
 }

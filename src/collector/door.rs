@@ -137,6 +137,7 @@ impl Keeper {
             match bind_all(&self.addresses).await {
                 Ok(listeners) => {
                     let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+                    self.shared.counters.opened(self.door);
                     self.set(DoorState::Open(addresses));
                     tried.send_replace(true);
                     self.accept(listeners, stopping).await;
