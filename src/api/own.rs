@@ -266,7 +266,7 @@ async fn wait(engine: &Engine, params: &Params) -> Answer {
 
 async fn import(engine: &Engine, name: &str, bytes: Bytes) -> Answer {
     let (its_engine, name) = (engine.clone(), name.to_owned());
-    let imported = engine.answer(move |_| Ok(its_engine.import_bytes_now(&bytes, &name))).await;
+    let imported = engine.answer(move |_| Ok(its_engine.import_bytes_now(&bytes, &name, &mut |_| true))).await;
     match imported {
         Ok(Ok(report)) => json(StatusCode::OK, &Imported::from(&report)),
         Ok(Err(cause @ EngineError::File(_))) => failure(StatusCode::UNPROCESSABLE_ENTITY, cause.to_string()),

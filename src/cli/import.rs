@@ -22,9 +22,12 @@ pub fn run(common: &Common, arguments: &ImportArguments) -> Result<u8, Failure> 
     {
         let mut progress = Progress::new();
         for (done, path) in arguments.files.iter().enumerate() {
-            progress.show(done as u64, arguments.files.len() as u64, &path.display().to_string());
+            let (files, name) = (arguments.files.len() as u64, path.display().to_string());
+            // A thousand steps a file.
+            let mut show = |part: u64| progress.show(done as u64 * 1_000 + part, files * 1_000, &name);
+            show(0);
             let imported = match &reach {
-                Reach::Here(engine) => here(engine, path),
+                Reach::Here(engine) => here(engine, path, &mut show),
                 Reach::Asked(running) => ask(running, path),
             };
             match imported {
@@ -50,8 +53,17 @@ pub fn run(common: &Common, arguments: &ImportArguments) -> Result<u8, Failure> 
     Ok(if sum.rejected > 0 { PROBLEMS } else { DONE })
 }
 
-fn here(engine: &Engine, path: &Path) -> Result<Imported, Failure> {
-    let report = engine.import_file_now(path).map_err(|error| Failure::new(error.to_string()))?;
+fn here(engine: &Engine, path: &Path, show: &mut dyn FnMut(u64)) -> Result<Imported, Failure> {
+    let mut shown = 0;
+    let report = engine.import_file_now(path, &mut |progress| {
+        let part = progress.read * 1_000 / progress.total.max(1);
+        if part > shown {
+            shown = part;
+            show(part);
+        }
+        true
+    });
+    let report = report.map_err(|error| Failure::new(error.to_string()))?;
     Ok(Imported::from(&report))
 }
 

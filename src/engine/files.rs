@@ -5,7 +5,9 @@
 
 use super::{Engine, EngineError, OpenReport, OpenSource, Query, SourceId, WORKSPACE};
 use crate::model::{LogRecord, SpanBatch, TraceId, UnixNanos};
-use crate::source::MemorySource;
+use crate::source::{MemorySource, QueryControl};
+use crate::wire::Progress;
+use crate::wire::open::Limits;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -25,17 +27,18 @@ impl Engine {
     /// Opens a trace file as a source of its own. The answer is the new source, already among [`Engine::sources`].
     pub fn open_file(&self, path: PathBuf) -> Query<OpenSource> {
         let engine = self.clone();
-        self.ask(move |_| {
-            let source = engine.open_file_now(&path)?;
-            Ok(source)
-        })
+        self.ask(move |control| Ok(engine.open_file_with(&path, &mut watched_by(control))?))
     }
 
     /// As [`Engine::open_file`], on the calling thread.
     pub fn open_file_now(&self, path: &Path) -> Result<OpenSource, EngineError> {
+        self.open_file_with(path, &mut |_| true)
+    }
+
+    fn open_file_with(&self, path: &Path, watch: &mut dyn FnMut(Progress) -> bool) -> Result<OpenSource, EngineError> {
         let bytes = read_file(path)?;
         let name = path.file_name().map_or_else(|| path.to_string_lossy(), |name| name.to_string_lossy());
-        let contents = read_contents(&bytes, &name).map_err(|error| at_path(error, path))?;
+        let contents = read_contents(&bytes, &name, watch).map_err(|error| at_path(error, path))?;
         let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let source = self.add_source(&name, &contents.spans, Some(absolute.clone()), Some(contents.report));
         if let Err(error) = self.0.settings.note_recent(&absolute, now()) {
@@ -47,8 +50,8 @@ impl Engine {
     /// Opens pasted text as a source of its own.
     pub fn open_text(&self, name: &str, text: String) -> Query<OpenSource> {
         let (engine, name) = (self.clone(), name.to_owned());
-        self.ask(move |_| {
-            let contents = read_contents(text.as_bytes(), &name)?;
+        self.ask(move |control| {
+            let contents = read_contents(text.as_bytes(), &name, &mut watched_by(control))?;
             Ok(engine.add_source(&name, &contents.spans, None, Some(contents.report)))
         })
     }
@@ -105,8 +108,21 @@ pub(super) fn at_path(error: EngineError, path: &Path) -> EngineError {
     }
 }
 
-pub(super) fn read_contents(bytes: &[u8], name: &str) -> Result<Contents, EngineError> {
-    let opened = crate::wire::open::read(bytes, name).map_err(|error| EngineError::File(error.to_string()))?;
+/// Tells a question how far a reading is, and the reading when nobody waits for it any more.
+pub(super) fn watched_by(control: &QueryControl) -> impl FnMut(Progress) -> bool {
+    move |progress| {
+        control.progress(progress.read, progress.total);
+        control.check().is_ok()
+    }
+}
+
+pub(super) fn read_contents(
+    bytes: &[u8],
+    name: &str,
+    watch: &mut dyn FnMut(Progress) -> bool,
+) -> Result<Contents, EngineError> {
+    let opened = crate::wire::open::read_with(bytes, name, &Limits::default(), watch);
+    let opened = opened.map_err(|error| EngineError::File(error.to_string()))?;
     let traces: HashSet<TraceId> = opened.batch.spans.iter().map(|span| span.trace_id).collect();
     let report = OpenReport {
         format: opened.format.name().to_owned(),

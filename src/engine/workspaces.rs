@@ -6,9 +6,11 @@ use super::{Engine, EngineError, OpenReport, OpenSource, Query, SourceId, WORKSP
 use crate::model::{Door, LogRecord, Signal, SpanBatch, SpanBatchBuilder};
 use crate::source::TraceRequest;
 use crate::store::{Busy, Receipt, Workspace};
+use crate::wire::Progress;
 use crate::wire::redact::Redaction;
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
@@ -108,7 +110,7 @@ impl Engine {
             for summary in source.spans.traces(&all, control)?.traces {
                 control.check()?;
                 if let Some(trace) = source.spans.trace(summary.trace_id, control)? {
-                    importer.push(&trace.spans)?;
+                    importer.push(&trace.spans, 0..trace.spans.len())?;
                 }
             }
             importer.finish()?;
@@ -119,22 +121,40 @@ impl Engine {
     /// Copies a file into the workspace without opening it.
     pub fn import_file(&self, path: PathBuf) -> Query<OpenReport> {
         let engine = self.clone();
-        self.ask(move |_| Ok(engine.import_file_now(&path)?))
+        self.ask(move |control| Ok(engine.import_file_now(&path, &mut super::files::watched_by(control))?))
     }
 
-    /// As [`Engine::import_file`], on the calling thread, which must not be one of the runtime's.
-    pub fn import_file_now(&self, path: &Path) -> Result<OpenReport, EngineError> {
+    /// As [`Engine::import_file`], on the calling thread, which must not be one of the runtime's. `watch` is told how far the
+    /// reading and then the storing is, and ends it by answering `false`; what was stored until then stays.
+    pub fn import_file_now(&self, path: &Path, watch: &mut dyn FnMut(Progress) -> bool) -> Result<OpenReport, EngineError> {
         let bytes = super::files::read_file(path)?;
         let name = path.file_name().map_or_else(|| path.to_string_lossy(), |name| name.to_string_lossy());
-        self.import_bytes_now(&bytes, &name).map_err(|error| super::files::at_path(error, path))
+        self.import_bytes_now(&bytes, &name, watch).map_err(|error| super::files::at_path(error, path))
     }
 
     /// Copies the contents of a file into the workspace, on the calling thread.
-    pub fn import_bytes_now(&self, bytes: &[u8], name: &str) -> Result<OpenReport, EngineError> {
+    pub fn import_bytes_now(
+        &self,
+        bytes: &[u8],
+        name: &str,
+        watch: &mut dyn FnMut(Progress) -> bool,
+    ) -> Result<OpenReport, EngineError> {
         let workspace = self.live("import into")?.served.now();
-        let contents = super::files::read_contents(bytes, name)?;
+        // Reading and storing take about as long as each other: half of the way each.
+        let total = bytes.len() as u64 * 2;
+        let half = |done: u64, of: u64| (bytes.len() as f64 * done as f64 / of.max(1) as f64) as u64;
+        let mut first_half =
+            |progress: Progress| watch(Progress { read: half(progress.read, progress.total), total, ..progress });
+        let contents = super::files::read_contents(bytes, name, &mut first_half)?;
         let mut importer = Importer::new(self, &workspace);
-        importer.push(&contents.spans)?;
+        let spans = contents.spans.len();
+        for start in (0..spans).step_by(IMPORT_BATCH) {
+            let read = bytes.len() as u64 + half(start as u64, spans as u64);
+            if !watch(Progress { read, total, spans: start as u64 }) {
+                return Err(EngineError::File(format!("stopped after {start} of {spans} spans were stored")));
+            }
+            importer.push(&contents.spans, start..spans.min(start + IMPORT_BATCH))?;
+        }
         importer.finish()?;
         importer.push_logs(&contents.logs)?;
         Ok(contents.report)
@@ -155,10 +175,10 @@ impl<'a> Importer<'a> {
         Self { workspace, redaction: engine.redaction(), builder: SpanBatchBuilder::default(), waiting: 0 }
     }
 
-    fn push(&mut self, spans: &SpanBatch) -> Result<(), EngineError> {
-        let mut start = 0;
-        while start < spans.len() {
-            let end = spans.len().min(start + IMPORT_BATCH - self.waiting);
+    fn push(&mut self, spans: &SpanBatch, rows: Range<usize>) -> Result<(), EngineError> {
+        let mut start = rows.start;
+        while start < rows.end {
+            let end = rows.end.min(start + IMPORT_BATCH - self.waiting);
             self.builder.copy(spans, start..end);
             self.waiting += end - start;
             start = end;
