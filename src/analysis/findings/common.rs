@@ -52,6 +52,8 @@ struct Sample {
 
 #[derive(Default)]
 struct Operation {
+    /// Levels above its deepest span.
+    depth: u32,
     samples: Vec<Sample>,
     exceptions: BTreeMap<SmolStr, u64>,
 }
@@ -133,6 +135,7 @@ impl Operations {
                 let kind = exception.or_else(|| span.attr("error.type")).map(|value| value.to_smolstr());
                 *operation.exceptions.entry(kind.unwrap_or_default()).or_default() += 1;
             }
+            operation.depth = operation.depth.max(tree.depth(node));
             operation.samples.push(Sample {
                 duration: tree.duration(node),
                 own: tree.self_time(node),
@@ -269,7 +272,10 @@ impl Operations {
             let saves = chain.iter().map(|(_, finding)| finding.saves_ns).max().unwrap_or(0);
             findings.extend(chain.into_iter().next().map(|(_, finding)| Finding { cost: most, saves_ns: saves, ..finding }));
         }
-        keep_root_causes(findings)
+        let depth = |finding: &Finding| {
+            self.operations.get(&(finding.service.clone(), finding.operation.clone())).map_or(0, |operation| operation.depth)
+        };
+        keep_root_causes(findings, depth)
     }
 
     fn slow_finding(&self, service: &SmolStr, operation: &SmolStr, samples: &[Sample], slow: &Slow, whole: &Whole) -> Finding {
@@ -361,8 +367,8 @@ impl Operations {
 }
 
 /// Failures travel up from callee to caller with the same cause: of findings with one cause, the one with the most
-/// failures stays; of equal ones the costlier, else the first by service and name, whether or not it is the deepest.
-fn keep_root_causes(findings: Vec<Finding>) -> Vec<Finding> {
+/// failures stays; of equal ones the deepest, where the failures began.
+fn keep_root_causes(findings: Vec<Finding>, depth: impl Fn(&Finding) -> u32) -> Vec<Finding> {
     let mut best: BTreeMap<(FindingKind, SmolStr, SmolStr), Finding> = BTreeMap::new();
     let mut out = Vec::new();
     for finding in findings {
@@ -373,7 +379,7 @@ fn keep_root_causes(findings: Vec<Finding>) -> Vec<Finding> {
         }
         let place = (finding.kind, finding.key.clone(), finding.value.clone());
         match best.get(&place) {
-            Some(known) if (known.count, known.cost) >= (finding.count, finding.cost) => {}
+            Some(known) if (known.count, depth(known)) >= (finding.count, depth(&finding)) => {}
             _ => {
                 best.insert(place, finding);
             }
