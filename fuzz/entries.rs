@@ -11,10 +11,13 @@ use belvedere::{search, wire};
 pub type Entry = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const ENTRIES: [Entry; 9] = [
+pub const ENTRIES: [Entry; 12] = [
     ("otlp_protobuf", otlp_protobuf),
     ("otlp_json", otlp_json),
     ("otlp_signals", otlp_signals),
+    ("zipkin", zipkin),
+    ("jaeger_thrift", jaeger_thrift),
+    ("datadog", datadog),
     ("open_file", open_file),
     ("trace_context", trace_context),
     ("trace_query", trace_query),
@@ -41,6 +44,10 @@ pub fn otlp_json(bytes: &[u8]) {
 pub fn otlp_signals(bytes: &[u8]) {
     let redaction = wire::redact::Redaction::standard();
     let options = otlp::Options { redaction: Some(&redaction), ..otlp::Options::default() };
+    let text = String::from_utf8_lossy(bytes);
+    if let Some(masked) = redaction.mask_text(&text) {
+        assert_eq!(redaction.mask_text(&masked), None, "masking a text again changes nothing");
+    }
     let counted = otlp::count_logs(bytes);
     if let (Ok(counted), Ok(records)) = (&counted, otlp::decode_logs(bytes, options)) {
         assert!(records.len() as u64 <= counted.total(), "more records than were counted");
@@ -57,6 +64,34 @@ pub fn otlp_signals(bytes: &[u8]) {
             assert!(again.is_none_or(|(again, _)| again == masked), "masking what is masked changes nothing");
         }
         otlp::json::to_protobuf(signal, bytes).ok();
+    }
+}
+
+/// What the Zipkin door takes: version 2 as JSON and protobuf, version 1 as JSON.
+pub fn zipkin(bytes: &[u8]) {
+    for decode in [wire::zipkin::decode_json, wire::zipkin::decode_v1_json, wire::zipkin::decode_proto] {
+        if let Ok(decoded) = decode(bytes) {
+            assert_stable(&decoded.batch);
+        }
+    }
+}
+
+/// Jaeger's Thrift, posted and by datagram.
+pub fn jaeger_thrift(bytes: &[u8]) {
+    for decode in [wire::jaeger_thrift::decode_batch, wire::jaeger_thrift::decode_datagram] {
+        if let Ok(decoded) = decode(bytes) {
+            assert_stable(&decoded.batch);
+        }
+    }
+}
+
+/// Requests of Datadog's tracers in every version; the halves of trace ids that are remembered only fill a bounded table.
+pub fn datadog(bytes: &[u8]) {
+    use wire::datadog::{HighHalves, Version};
+    for version in [Version::Maps, Version::Table, Version::Chunks] {
+        if let Ok(decoded) = wire::datadog::decode(version, bytes, &mut HighHalves::default()) {
+            assert_stable(&decoded.batch);
+        }
     }
 }
 
