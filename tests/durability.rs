@@ -20,7 +20,8 @@ fn every_acknowledged_span_is_there_once_after_each_of_twenty_kills() {
     let workspace = folder.path().join("workspace");
     let next = AtomicU64::new(1);
     let mut moments = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut acknowledged_in_all = 0;
+    let mut acknowledged_in_all: Vec<u64> = Vec::new();
+    let mut idle = 0;
     let mut last = Vec::new();
     for round in 0..=ROUNDS {
         let serve = Serve::over(&workspace);
@@ -31,6 +32,10 @@ fn every_acknowledged_span_is_there_once_after_each_of_twenty_kills() {
             assert_eq!(spans.len(), ids.len(), "round {round}: trace {trace} has each span once");
         }
         if round == ROUNDS {
+            // After all kills, what was acknowledged long before is there too.
+            for trace in acknowledged_in_all.iter().step_by(1 + acknowledged_in_all.len() / 200) {
+                assert_eq!(serve.spans_of(*trace).len() as u64, SPANS, "trace {trace} survived every kill");
+            }
             break;
         }
         let door = serve.door("otlp-http");
@@ -39,18 +44,22 @@ fn every_acknowledged_span_is_there_once_after_each_of_twenty_kills() {
         moments ^= moments >> 7;
         moments ^= moments << 17;
         let moment = Duration::from_millis(20 + moments % (LATEST_MS - 20));
-        let acknowledged: Vec<u64> = std::thread::scope(|scope| {
+        let mut acknowledged: Vec<u64> = std::thread::scope(|scope| {
             let senders: Vec<_> = (0..SENDERS).map(|_| scope.spawn(|| send_until_refused(&next, door))).collect();
             std::thread::sleep(moment);
             // Dropping it is SIGKILL.
             drop(serve);
             senders.into_iter().flat_map(|sender| sender.join().unwrap()).collect()
         });
-        acknowledged_in_all += acknowledged.len();
+        idle += u64::from(acknowledged.is_empty());
         // The newest are those that a crash would lose.
+        acknowledged.sort_unstable();
+        acknowledged_in_all.extend(&acknowledged);
         last = acknowledged.into_iter().rev().take(CHECKED).collect();
     }
-    assert!(acknowledged_in_all > 100, "the load was real: {acknowledged_in_all} traces");
+    let traces = acknowledged_in_all.len();
+    println!("{traces} traces with {} spans were acknowledged in {ROUNDS} rounds", traces as u64 * SPANS);
+    assert!(traces > 100 && idle < ROUNDS / 4, "the load was real: {traces} traces, {idle} rounds without one");
 }
 
 /// The numbers of the traces that were acknowledged.
