@@ -438,7 +438,9 @@ fn of_a_pending_span_and_its_end_in_one_group_only_the_end_is_stored() {
     assert_eq!(append(&workspace, &both), Appended { stored: 2, duplicate: 2 });
     let send = |spans: &[Span]| workspace.append_spans(Door::OtlpGrpc, SpanBatch::from_spans(spans), NOW).unwrap();
     let receipts = [send(&[span(3, None, "job")]), send(&[span(3, Some(9), "job")]), send(&[span(3, None, "job again")])];
-    receipts.into_iter().for_each(|receipt| drop(receipt.wait().unwrap()));
+    for receipt in receipts {
+        receipt.wait().unwrap();
+    }
     let mut names: Vec<(String, bool)> =
         stored_spans(&workspace).iter().map(|span| (span.name.to_string(), span.end.is_some())).collect();
     names.sort();
