@@ -435,7 +435,7 @@ fn of_a_pending_span_and_its_end_in_one_group_only_the_end_is_stored() {
     let workspace = open(dir.path());
     // In one batch, then in two that the writer most likely takes together.
     let both = [span(1, None, "job"), span(1, Some(70), "job"), span(2, None, "first"), span(2, None, "second")];
-    assert_eq!(append(&workspace, &both), Appended { stored: 2, duplicate: 2 });
+    assert_eq!(append(&workspace, &both), Appended { stored: 2, duplicate: 2, ..Appended::default() });
     let send = |spans: &[Span]| workspace.append_spans(Door::OtlpGrpc, SpanBatch::from_spans(spans), NOW).unwrap();
     let receipts = [send(&[span(3, None, "job")]), send(&[span(3, Some(9), "job")]), send(&[span(3, None, "job again")])];
     for receipt in receipts {
@@ -462,7 +462,10 @@ fn the_same_span_of_another_resource_is_another_span() {
         resource: Arc::new(Resource::service(service)),
         ..Span::default()
     };
-    assert_eq!(append(&workspace, &[span("a"), span("b"), span("a")]), Appended { stored: 2, duplicate: 1 });
+    assert_eq!(
+        append(&workspace, &[span("a"), span("b"), span("a")]),
+        Appended { stored: 2, duplicate: 1, ..Appended::default() }
+    );
     workspace.seal().unwrap();
-    assert_eq!(append(&workspace, &[span("b"), span("c")]), Appended { stored: 1, duplicate: 1 });
+    assert_eq!(append(&workspace, &[span("b"), span("c")]), Appended { stored: 1, duplicate: 1, ..Appended::default() });
 }

@@ -25,6 +25,8 @@ const SIGNED_URL: [&str; 9] = [
 const LONGEST_NAME: usize = 64;
 /// Memory of one compiled pattern, in bytes.
 const PATTERN_BYTES: usize = 1 << 20;
+/// Memory that matching may use on a thread, in bytes; each pattern and thread has its own.
+const MATCHING_BYTES: usize = 128 << 10;
 
 /// Patterns over texts: `/…/` in the list. Where a pattern has a group, the group is masked, else the whole match.
 #[derive(Clone, Debug, Default)]
@@ -49,7 +51,7 @@ pub(super) fn pattern_of(entry: &str) -> Option<&str> {
 /// Compiles a pattern. Without a capital letter it is read without case.
 pub(super) fn compile(pattern: &str) -> Result<Regex, regex::Error> {
     let sensitive = pattern.chars().any(char::is_uppercase);
-    RegexBuilder::new(pattern).case_insensitive(!sensitive).size_limit(PATTERN_BYTES).build()
+    RegexBuilder::new(pattern).case_insensitive(!sensitive).size_limit(PATTERN_BYTES).dfa_size_limit(MATCHING_BYTES).build()
 }
 
 impl Patterns {
@@ -61,7 +63,7 @@ impl Patterns {
             false => format!("(?i:{})", regex.as_str()),
         };
         let all = compiled.iter().map(flagged).collect::<Vec<_>>().join("|");
-        let any = RegexBuilder::new(&all).size_limit(PATTERN_BYTES * 8).build().ok();
+        let any = RegexBuilder::new(&all).size_limit(PATTERN_BYTES * 8).dfa_size_limit(MATCHING_BYTES * 4).build().ok();
         Self { sources, compiled, any }
     }
 
