@@ -62,6 +62,8 @@ impl Counters {
         let signals: &[Signal] = match door {
             Door::OtlpGrpc | Door::OtlpHttp => &Signal::ALL,
             Door::Zipkin => &[Signal::Traces],
+            Door::Api => &[Signal::Metrics],
+            Door::Statsd => &[Signal::Metrics, Signal::Logs],
             _ => &[],
         };
         for signal in signals {

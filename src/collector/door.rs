@@ -1,12 +1,12 @@
 //! A door: its listeners, its state, and the five-second patience with a port that somebody else holds.
 
-use super::{Shared, connection, holder};
+use super::{Shared, connection, holder, statsd};
 use crate::model::Door;
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -116,6 +116,12 @@ impl OpenDoor {
     }
 }
 
+/// What an open door listens with.
+enum Listeners {
+    Streams(Vec<TcpListener>),
+    Datagrams(Vec<UdpSocket>),
+}
+
 struct Keeper {
     shared: Arc<Shared>,
     door: Door,
@@ -134,13 +140,18 @@ impl Keeper {
             return;
         }
         loop {
-            match bind_all(&self.addresses).await {
-                Ok(listeners) => {
-                    let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+            match self.listen().await {
+                Ok((listeners, addresses)) => {
                     self.shared.counters.opened(self.door);
                     self.set(DoorState::Open(addresses));
                     tried.send_replace(true);
-                    self.accept(listeners, stopping).await;
+                    match listeners {
+                        Listeners::Streams(listeners) => self.accept(listeners, stopping).await,
+                        Listeners::Datagrams(sockets) => {
+                            statsd::serve(self.shared.clone(), sockets, stopping).await;
+                            self.set(DoorState::Closed);
+                        }
+                    }
                     return;
                 }
                 Err((address, error)) if error.kind() == ErrorKind::AddrInUse => {
@@ -168,6 +179,17 @@ impl Keeper {
                 }
             }
         }
+    }
+
+    async fn listen(&self) -> Result<(Listeners, Vec<SocketAddr>), (SocketAddr, std::io::Error)> {
+        if self.door == Door::Statsd {
+            let sockets = statsd::bind(&self.addresses).await?;
+            let addresses = sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
+            return Ok((Listeners::Datagrams(sockets), addresses));
+        }
+        let listeners = bind_all(&self.addresses).await?;
+        let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+        Ok((Listeners::Streams(listeners), addresses))
     }
 
     /// Accepts on every listener until the door closes, then waits for the connections.
@@ -258,7 +280,7 @@ async fn bind_each(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, (Socket
     Ok(listeners)
 }
 
-fn no_ipv6(address: SocketAddr, error: &std::io::Error) -> bool {
+pub(super) fn no_ipv6(address: SocketAddr, error: &std::io::Error) -> bool {
     let unsupported = matches!(error.kind(), ErrorKind::AddrNotAvailable | ErrorKind::Unsupported)
         || error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error());
     matches!(address.ip(), IpAddr::V6(ip) if ip.is_loopback()) && unsupported

@@ -1,11 +1,11 @@
 //! From a payload to the sink: decode, redact, hand over, wait until it is on disk.
 
-use super::Shared;
 use super::status::Problem;
+use super::{Shared, remote_write};
 use crate::model::{Door, Signal, SpanKind, StatusCode, UnixNanos};
 use crate::store::{Receipt, StoreError};
 use crate::tracer::Span;
-use crate::wire::otlp::{self, DecodeError, Options, json};
+use crate::wire::otlp::{self, DecodeError, MetricOptions, Options, json};
 use crate::wire::redact::Redaction;
 use bytes::Bytes;
 use smol_str::SmolStr;
@@ -43,6 +43,8 @@ struct Handed {
     rejected: Vec<(SmolStr, u64)>,
     /// Values that were masked.
     masked: u64,
+    /// Series whose running totals moved on.
+    touched: Vec<Box<[u8]>>,
 }
 
 /// Takes a decompressed payload. Resolves when it is on disk.
@@ -101,18 +103,29 @@ async fn take(
         hand_over(shared, door, signal, form, body)?
     };
     drop(decode);
+    let mut accepted = handed.accepted;
     if let Some(receipt) = handed.receipt {
         let _store = step("store");
-        let appended = receipt.await.map_err(unwritten)?;
+        let appended = receipt.await.map_err(|error| {
+            shared.totals.forget(&handed.touched);
+            unwritten(error)
+        })?;
         // Of a batch that was sent again everything was counted the first time.
         if appended.stored > 0 {
             shared.counters.masked.add(handed.masked);
+        }
+        let refused = appended.rejected();
+        if refused > 0 {
+            accepted.rejected += refused;
+            let texts = remote_write::refusals(&appended);
+            let parts = std::iter::once(accepted.message).filter(|text| !text.is_empty()).chain(texts);
+            accepted.message = shortened(parts.collect::<Vec<_>>().join("; "));
         }
     }
     for (service, count) in &handed.rejected {
         shared.sink.note_rejected(door, service, signal, *count);
     }
-    Ok((handed.accepted, handed.received))
+    Ok((accepted, handed.received))
 }
 
 pub(super) fn unwritten(error: StoreError) -> Problem {
@@ -128,7 +141,8 @@ fn hand_over(shared: &Shared, door: Door, signal: Signal, form: Form, body: Byte
     };
     match signal {
         Signal::Traces => traces(shared, door, form, payload, note, received, &redaction),
-        Signal::Metrics | Signal::Logs => raw(shared, door, signal, form, payload, note, received, &redaction),
+        Signal::Metrics => metrics(shared, door, form, &payload, note, received, &redaction),
+        Signal::Logs => raw(shared, door, signal, form, payload, note, received, &redaction),
     }
 }
 
@@ -201,7 +215,44 @@ fn traces(
     };
     let by_service = decoded.rejected.into_iter().map(|rejection| (rejection.service, rejection.count)).collect();
     let accepted = Accepted { rejected, message: shortened(message) };
-    Ok(Handed { receipt, accepted, received: stored + rejected, rejected: by_service, masked })
+    Ok(Handed { receipt, accepted, received: stored + rejected, rejected: by_service, masked, touched: Vec::new() })
+}
+
+/// Metrics become samples; deltas become cumulative on the way.
+fn metrics(
+    shared: &Shared,
+    door: Door,
+    form: Form,
+    payload: &Bytes,
+    note: String,
+    received: UnixNanos,
+    redaction: &Redaction,
+) -> Result<Handed, Problem> {
+    let options = MetricOptions { redaction: Some(redaction), ..shared.metric_options };
+    let mut decoded = otlp::decode_metrics(payload, options).map_err(|error| malformed(error, form, payload))?;
+    let mut masked = decoded.masked;
+    if let Some((batch, count)) = redaction.mask_samples(&decoded.batch) {
+        decoded.batch = batch;
+        masked += count;
+    }
+    let rejected = decoded.rejected_count();
+    let applied = shared.totals.apply(&mut decoded, |labels| shared.sink.last_sample(labels));
+    let mut parts = vec![note, decoded.message()];
+    if applied.late > 0 {
+        parts.push(format!("{} deltas came after a later one of their series and were not added", applied.late));
+    }
+    let message = parts.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("; ");
+    let stored = decoded.batch.len() as u64;
+    let receipt = match stored {
+        0 => None,
+        _ => Some(shared.sink.append_samples(door, decoded.batch, received).map_err(|full| {
+            shared.totals.forget(&applied.touched);
+            busy(full)
+        })?),
+    };
+    let by_service = decoded.rejected.into_iter().map(|rejection| (rejection.service, rejection.count)).collect();
+    let accepted = Accepted { rejected, message: shortened(message) };
+    Ok(Handed { receipt, accepted, received: stored + rejected, rejected: by_service, masked, touched: applied.touched })
 }
 
 /// The answer must stay small whatever names the payload holds.
@@ -224,10 +275,7 @@ fn raw(
     received: UnixNanos,
     redaction: &Redaction,
 ) -> Result<Handed, Problem> {
-    let counted = match signal {
-        Signal::Logs => otlp::count_logs(&payload),
-        _ => otlp::count_metrics(&payload),
-    };
+    let counted = otlp::count_logs(&payload);
     let counted = counted.map_err(|error| malformed(error, form, &payload))?;
     let (payload, masked) =
         otlp::mask_payload(signal, &payload, redaction).map_or((payload, 0), |(masked, count)| (masked.into(), count));
@@ -237,5 +285,5 @@ fn raw(
         _ => Some(shared.sink.append_raw(door, signal, payload, counted.per_service, received).map_err(busy)?),
     };
     let accepted = Accepted { rejected: 0, message: note };
-    Ok(Handed { receipt, accepted, received: total, rejected: Vec::new(), masked })
+    Ok(Handed { receipt, accepted, received: total, rejected: Vec::new(), masked, touched: Vec::new() })
 }

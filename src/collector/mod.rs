@@ -12,25 +12,31 @@ mod body;
 mod callers;
 mod connection;
 mod counters;
+mod delta;
 mod door;
 mod gate;
 mod grpc;
 mod holder;
 mod ingest;
+mod remote_write;
 mod route;
+pub mod scrape;
 mod sink;
+mod statsd;
 mod status;
 #[cfg(test)]
 mod tests;
 mod zipkin;
 
 pub use callers::WrongCaller;
+pub use delta::Totals;
 pub use door::{DoorState, DoorStatus};
 pub use sink::Sink;
 
 use crate::model::{Door, UnixNanos};
 use crate::telemetry::Registry;
 use crate::tracer::Tracer;
+use crate::wire::otlp::{Escaping, MetricOptions};
 use crate::wire::redact::{Redaction, STANDARD};
 use bytes::Bytes;
 use callers::Callers;
@@ -100,6 +106,10 @@ pub struct CollectorConfig {
     pub near: Vec<IpAddr>,
     /// Keys whose values are masked; [`crate::wire::redact`] says how they are written.
     pub redact: Vec<String>,
+    /// How names of OTLP metrics are written.
+    pub escaping: Escaping,
+    /// Explicit-bucket histograms of OTLP become native ones with custom buckets.
+    pub custom_buckets: bool,
     /// Bounds.
     pub limits: Limits,
     /// What time it is.
@@ -117,6 +127,8 @@ impl Default for CollectorConfig {
             token: None,
             near: Vec::new(),
             redact: STANDARD.map(str::to_owned).to_vec(),
+            escaping: Escaping::default(),
+            custom_buckets: false,
             limits: Limits::default(),
             clock: Arc::new(|| {
                 let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
@@ -141,6 +153,8 @@ struct Shared {
     tracer: Option<Tracer>,
     limits: Limits,
     redaction: RwLock<Arc<Redaction>>,
+    metric_options: MetricOptions<'static>,
+    totals: delta::Totals,
     origins: RwLock<Vec<String>>,
     hosts: Vec<String>,
     token: Option<String>,
@@ -161,13 +175,27 @@ pub struct Collector {
 
 /// Opens the doors; each address has been tried once when this answers. Busy ones are tried again in the background.
 pub async fn start(config: CollectorConfig, sink: Arc<dyn Sink>, registry: Registry) -> Collector {
-    let CollectorConfig { doors, allow_origins, allow_hosts, token, near, redact, limits, clock, tracer } = config;
+    let CollectorConfig {
+        doors,
+        allow_origins,
+        allow_hosts,
+        token,
+        near,
+        redact,
+        escaping,
+        custom_buckets,
+        limits,
+        clock,
+        tracer,
+    } = config;
     let shared = Arc::new(Shared {
         handlers: RwLock::default(),
         sink,
         clock,
         tracer,
         redaction: RwLock::new(Arc::new(Redaction::new(redact))),
+        metric_options: MetricOptions { redaction: None, escaping, custom_buckets },
+        totals: delta::Totals::default(),
         origins: RwLock::new(allow_origins.iter().map(|origin| gate::normal_origin(origin)).collect()),
         hosts: allow_hosts.iter().map(|host| host.to_lowercase()).collect(),
         token,

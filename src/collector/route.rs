@@ -3,7 +3,7 @@
 use super::body::{self, Encoding, Reservation};
 use super::ingest::{Accepted, Form, ingest};
 use super::status::Problem;
-use super::{Shared, gate, grpc, zipkin};
+use super::{Shared, gate, grpc, remote_write, zipkin};
 use crate::model::{Door, Signal};
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, EXPECT, RETRY_AFTER};
@@ -73,6 +73,8 @@ pub(super) async fn answer(
             gate::preflight(request.headers(), response.headers_mut());
         }
         response
+    } else if door == Door::Api && request.uri().path() == remote_write::PATH {
+        remote_write::answer(&shared, request).await
     } else if let Some(handler) = shared.handler(door) {
         let (head, body) = handler.answer(request).await.into_parts();
         Response::from_parts(head, Reply { data: Some(body), trailers: None })

@@ -8,6 +8,7 @@ use crate::model::{LogRecord, SpanBatch, TraceId, UnixNanos};
 use crate::source::{MemorySource, QueryControl};
 use crate::wire::Progress;
 use crate::wire::open::Limits;
+use crate::wire::otlp::DecodedMetrics;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -20,6 +21,7 @@ pub const LARGEST_FILE: u64 = 4 << 30;
 pub(super) struct Contents {
     pub(super) spans: SpanBatch,
     pub(super) logs: Vec<LogRecord>,
+    pub(super) metrics: Vec<DecodedMetrics>,
     pub(super) report: OpenReport,
 }
 
@@ -133,5 +135,5 @@ pub(super) fn read_contents(
         rejected: opened.rejected,
         problems: opened.problems.iter().map(ToString::to_string).collect(),
     };
-    Ok(Contents { spans: opened.batch, logs: opened.logs, report })
+    Ok(Contents { spans: opened.batch, logs: opened.logs, metrics: opened.metrics, report })
 }

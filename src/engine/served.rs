@@ -3,7 +3,7 @@
 
 use super::settings::SettingStore;
 use crate::collector::Sink;
-use crate::model::{Door, Signal, SpanBatch, UnixNanos};
+use crate::model::{Door, SampleBatch, SampleValue, Signal, SpanBatch, UnixNanos};
 use crate::store::{Busy, Receipt, Workspace};
 use bytes::Bytes;
 use smol_str::SmolStr;
@@ -33,6 +33,14 @@ impl Served {
 impl Sink for Served {
     fn append_spans(&self, door: Door, batch: SpanBatch, received: UnixNanos) -> Result<Receipt, Busy> {
         self.now().append_spans(door, batch, received)
+    }
+
+    fn append_samples(&self, door: Door, batch: SampleBatch, received: UnixNanos) -> Result<Receipt, Busy> {
+        self.now().append_samples(door, batch, received)
+    }
+
+    fn last_sample(&self, labels: &[u8]) -> Option<(i64, i64, SampleValue)> {
+        Sink::last_sample(&self.now(), labels)
     }
 
     fn append_raw(

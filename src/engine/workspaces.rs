@@ -3,10 +3,12 @@
 use super::live::{open_workspace, source_of};
 use super::options::Place;
 use super::{Engine, EngineError, OpenReport, OpenSource, Query, SourceId, WORKSPACE, WorkspacePlace};
+use crate::collector::{Sink, Totals};
 use crate::model::{Door, LogRecord, Signal, SpanBatch, SpanBatchBuilder};
 use crate::source::TraceRequest;
 use crate::store::{Busy, Receipt, Workspace};
 use crate::wire::Progress;
+use crate::wire::otlp::DecodedMetrics;
 use crate::wire::redact::Redaction;
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
@@ -157,6 +159,7 @@ impl Engine {
         }
         importer.finish()?;
         importer.push_logs(&contents.logs)?;
+        importer.push_metrics(contents.metrics)?;
         Ok(contents.report)
     }
 }
@@ -210,6 +213,18 @@ impl<'a> Importer<'a> {
             let masked = crate::wire::otlp::mask_payload(Signal::Logs, &payload, &self.redaction);
             let payload = masked.map_or(payload, |(masked, _)| masked);
             stored(|| self.workspace.append_raw(Door::Import, Signal::Logs, &payload, services.clone(), super::now()))?;
+        }
+        Ok(())
+    }
+
+    /// Samples; deltas become cumulative, going on from what is stored.
+    fn push_metrics(&self, metrics: Vec<DecodedMetrics>) -> Result<(), EngineError> {
+        let totals = Totals::default();
+        for mut decoded in metrics {
+            let redacted = self.redaction.mask_samples(&decoded.batch);
+            decoded.batch = redacted.map_or(decoded.batch, |(masked, _)| masked);
+            totals.apply(&mut decoded, |labels| Sink::last_sample(self.workspace, labels));
+            stored(|| self.workspace.append_samples(Door::Import, decoded.batch.clone(), super::now()))?;
         }
         Ok(())
     }

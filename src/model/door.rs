@@ -28,11 +28,13 @@ pub enum Door {
     Import = 9,
     /// Belvedere's own traces, metrics and logs.
     Own = 10,
+    /// Targets that are asked for their metrics.
+    Scrape = 11,
 }
 
 impl Door {
     /// All doors, in the order of their numbers.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::OtlpGrpc,
         Self::OtlpHttp,
         Self::Api,
@@ -44,6 +46,7 @@ impl Door {
         Self::Sampling,
         Self::Import,
         Self::Own,
+        Self::Scrape,
     ];
 
     /// The name on the command line and in labels.
@@ -60,6 +63,7 @@ impl Door {
             "sampling",
             "import",
             "own",
+            "scrape",
         ][self as usize]
     }
 

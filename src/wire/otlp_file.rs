@@ -7,7 +7,7 @@
 use super::fault::{KEPT_PROBLEMS, OpenError, Place, Problem};
 use super::format::Format;
 use super::json::Key;
-use super::otlp::{self, DecodeError, DecodedTraces, Options};
+use super::otlp::{self, DecodeError, DecodedMetrics, DecodedTraces, MetricOptions, Options};
 use super::protobuf::{Field, Fields};
 use super::reading::{Progress, Watch, broken, utf8};
 use crate::model::{LogRecord, Signal, SpanBatch};
@@ -21,6 +21,7 @@ pub(crate) struct Signals {
     pub batch: SpanBatch,
     pub logs: Vec<LogRecord>,
     pub samples: u64,
+    pub metrics: DecodedMetrics,
     pub rejected: u64,
     pub problems: Vec<Problem>,
     /// Documents or messages one after another.
@@ -49,13 +50,27 @@ impl Joined {
         let [traces, metrics, logs] = &self.payloads;
         let refused = |error: DecodeError| refusal(format, &error, Place::default());
         let DecodedTraces { batch, warnings, rejected, .. } = otlp::decode_traces(traces).map_err(refused)?;
-        let samples = if metrics.is_empty() { 0 } else { otlp::count_metrics(metrics).map_err(refused)?.total() };
+        let metrics = otlp::decode_metrics(metrics, MetricOptions::default()).map_err(refused)?;
+        let samples = metrics.points.iter().map(|(_, count)| count).sum();
         let logs = if logs.is_empty() { Vec::new() } else { otlp::decode_logs(logs, Options::default()).map_err(refused)? };
-        let mut signals =
-            Signals { batch, logs, samples, rejected: self.rejected, problems: self.problems, documents: self.documents };
+        let mut signals = Signals {
+            batch,
+            logs,
+            samples,
+            metrics,
+            rejected: self.rejected,
+            problems: self.problems,
+            documents: self.documents,
+        };
+        signals.rejected += signals.metrics.rejected_count();
         signals.rejected += rejected.iter().map(|rejection| rejection.count).sum::<u64>();
         let said = |text: String, rejected| Problem { place: Place::default(), reason: text, rejected };
         signals.problems.extend(rejected.iter().map(|rejection| said(rejection.to_string(), true)));
+        let refused = signals.metrics.rejected.iter().map(|rejection| {
+            let otlp::Rejection { service, count, reason } = rejection;
+            said(format!("{count} data points of {service}: {reason}"), true)
+        });
+        signals.problems.extend(refused.collect::<Vec<_>>());
         signals.problems.extend(warnings.iter().map(|warning| said(warning.to_string(), false)));
         signals.problems.truncate(KEPT_PROBLEMS);
         Ok(signals)
@@ -263,7 +278,7 @@ pub(crate) fn read_protobuf(bytes: &[u8], watch: &mut Watch<'_>) -> Result<Signa
         let culprit = messages.iter().find_map(|(at, request)| {
             let fault = match signal_of(request)? {
                 Signal::Traces => otlp::decode_traces(request).map(|_| ()),
-                Signal::Metrics => otlp::count_metrics(request).map(|_| ()),
+                Signal::Metrics => otlp::decode_metrics(request, MetricOptions::default()).map(|_| ()),
                 Signal::Logs => otlp::decode_logs(request, Options::default()).map(|_| ()),
             };
             fault.err().map(|error| refusal(format, &error, Place::at_byte(*at)))

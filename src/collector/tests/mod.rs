@@ -7,7 +7,7 @@ mod http;
 mod zipkin;
 
 use super::{Collector, CollectorConfig, DoorState, Limits, Sink, start};
-use crate::model::{Door, Resource, Signal, Span, SpanBatch, SpanId, TraceId, UnixNanos};
+use crate::model::{Door, Resource, SampleBatch, SampleValue, Signal, Span, SpanBatch, SpanId, TraceId, UnixNanos};
 use crate::store::{AccountRow, Busy, Options, Receipt, Workspace};
 use crate::telemetry::Registry;
 use crate::wire::otlp;
@@ -42,6 +42,15 @@ impl Sink for TestSink {
     fn append_spans(&self, door: Door, batch: SpanBatch, received: UnixNanos) -> Result<Receipt, Busy> {
         self.admit()?;
         self.workspace.append_spans(door, batch, received)
+    }
+
+    fn append_samples(&self, door: Door, batch: SampleBatch, received: UnixNanos) -> Result<Receipt, Busy> {
+        self.admit()?;
+        self.workspace.append_samples(door, batch, received)
+    }
+
+    fn last_sample(&self, labels: &[u8]) -> Option<(i64, i64, SampleValue)> {
+        Sink::last_sample(&self.workspace, labels)
     }
 
     fn append_raw(

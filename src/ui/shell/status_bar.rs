@@ -135,6 +135,7 @@ pub fn door_name(door: Door) -> &'static str {
         Door::Sampling => "Sampling",
         Door::Import => "Import",
         Door::Own => "Belvedere",
+        Door::Scrape => "Scrape",
     }
 }
 

@@ -13,6 +13,8 @@ pub type LabelPairs<'a> = [(Cow<'a, str>, Cow<'a, str>)];
 /// A sample of the text.
 #[derive(Debug)]
 pub struct Exposed<'a, 'b> {
+    /// Name and labels as they stand in the text: the same text is the same series.
+    pub series: &'a str,
     /// Name of the metric.
     pub name: &'b str,
     /// Labels without the name. A name may come twice in a bad text.
@@ -188,6 +190,7 @@ impl<'a> Pass<'a> {
                 self.cursor.error_at(start, "the sample has no metric name")
             });
         }
+        let series = self.cursor.since(start);
         self.normalise(&name);
         self.cursor.blanks();
         let value = self.number("a value")?;
@@ -209,7 +212,7 @@ impl<'a> Pass<'a> {
             return Err(self.cursor.unexpected("the end of the line"));
         }
         let exemplar = example.map(|(value, time)| Exemplified { labels: &self.exemplar, value, time });
-        let sample = Exposed { name: &name, labels: &self.labels, value, time, exemplar };
+        let sample = Exposed { series, name: &name, labels: &self.labels, value, time, exemplar };
         take.sample(sample).map_err(|reason| self.cursor.error_at(start, reason))
     }
 

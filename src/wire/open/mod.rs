@@ -10,6 +10,7 @@ pub use unpack::Limits;
 
 use super::fault::{KEPT_PROBLEMS, OpenError, Place, Problem};
 use super::format::Format;
+use super::otlp::DecodedMetrics;
 use super::otlp_file::Signals;
 use super::reading::{Decoded, Progress, Watch};
 use super::{chrome, datadog, go_stdouttrace, jaeger, otlp_file, xray, zipkin};
@@ -28,6 +29,8 @@ pub struct Opened {
     pub logs: Vec<LogRecord>,
     /// Metric data points in the file.
     pub samples: u64,
+    /// The same as samples, from OTLP files, in the order of the files. Deltas are still deltas.
+    pub metrics: Vec<DecodedMetrics>,
     /// Records that made no sense and are not among the others.
     pub rejected: u64,
     /// What was noticed, at most [`KEPT_PROBLEMS`] word for word.
@@ -37,12 +40,13 @@ pub struct Opened {
 impl Opened {
     fn spans(format: Format, decoded: Decoded) -> Self {
         let Decoded { batch, rejected, problems } = decoded;
-        Self { format, batch, logs: Vec::new(), samples: 0, rejected, problems }
+        Self { format, batch, logs: Vec::new(), samples: 0, metrics: Vec::new(), rejected, problems }
     }
 
     fn signals(format: Format, signals: Signals) -> Self {
-        let Signals { batch, logs, samples, rejected, problems, .. } = signals;
-        Self { format, batch, logs, samples, rejected, problems }
+        let Signals { batch, logs, samples, metrics, rejected, problems, .. } = signals;
+        let metrics = if metrics.batch.is_empty() { Vec::new() } else { vec![metrics] };
+        Self { format, batch, logs, samples, metrics, rejected, problems }
     }
 }
 
@@ -82,10 +86,11 @@ fn read_archive(members: &[Member<'_>], name: &str, watch: &mut Watch<'_>) -> Re
             Err(error) => return Err(error.inside(&member.name)),
         };
         builder.copy(&opened.batch, 0..opened.batch.len());
-        let Opened { format, logs, samples, rejected, problems, .. } = opened;
+        let Opened { format, logs, samples, metrics, rejected, problems, .. } = opened;
         let all = all.get_or_insert_with(|| Opened::spans(format, Decoded::default()));
         all.logs.extend(logs);
         all.samples += samples;
+        all.metrics.extend(metrics);
         all.rejected += rejected;
         for mut problem in problems {
             problem.place.path = format!("{}: {}", member.name, problem.place.path);

@@ -11,9 +11,10 @@
 
 mod text;
 
-use crate::model::Value;
 use crate::model::batch::{AttrRow, SpanBatch, SpanBatchBuilder, StringTable, ValueKind, decode_value, encode_value};
+use crate::model::labels::{METRIC_NAME, put_label};
 use crate::model::value::MASKED;
+use crate::model::{Labels, SampleBatch, Value};
 use std::collections::HashSet;
 use text::Patterns;
 
@@ -216,6 +217,29 @@ impl Redaction {
             (Some((batch, texts)), keys) => Some((batch, texts + keys.map_or(0, |(_, count)| count))),
             (None, keys) => keys,
         }
+    }
+
+    /// As [`Self::mask_batch`], for samples: labels of secret names, and secrets in values.
+    pub fn mask_samples(&self, batch: &SampleBatch) -> Option<(SampleBatch, u64)> {
+        let mut count = 0;
+        let mut labels = Vec::with_capacity(batch.labels.len());
+        let mut series = batch.series.clone();
+        for one in &mut series {
+            let set = Labels::from_packed(batch.packed_labels(one)).unwrap_or_default();
+            let start = labels.len() as u32;
+            for (name, value) in &set {
+                // What names the metric is no secret.
+                let masked = match name {
+                    METRIC_NAME => None,
+                    _ if self.masks(name) => Some(MASKED.to_owned()),
+                    _ => self.mask_text(value),
+                };
+                count += u64::from(masked.is_some());
+                put_label(&mut labels, name, masked.as_deref().unwrap_or(value));
+            }
+            one.labels = start..labels.len() as u32;
+        }
+        (count > 0).then(|| (SampleBatch { labels, series, ..batch.clone() }, count))
     }
 
     fn mask_keys(&self, batch: &SpanBatch) -> Option<(SpanBatch, u64)> {

@@ -33,7 +33,7 @@ pub fn speaks(door: Door) -> &'static str {
         Door::Datadog => "agent traces",
         Door::Statsd => "StatsD and DogStatsD over UDP",
         Door::Sampling => "Jaeger remote sampling",
-        Door::Import | Door::Own => "",
+        Door::Import | Door::Own | Door::Scrape => "",
     }
 }
 

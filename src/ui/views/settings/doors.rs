@@ -115,7 +115,7 @@ fn usual_port(door: Door) -> Option<u16> {
         Door::Datadog => Some(8126),
         Door::Statsd => Some(8125),
         Door::Sampling => Some(5778),
-        Door::Import | Door::Own => None,
+        Door::Import | Door::Own | Door::Scrape => None,
     }
 }
 
