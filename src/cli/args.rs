@@ -63,6 +63,15 @@ pub struct DoorArguments {
     /// Zipkin, version 2 and version 1 JSON [default: off; `9411` is its usual port]
     #[arg(long, value_name = "ADDR", value_parser = DoorAddress::parse)]
     pub zipkin: Vec<DoorAddress>,
+    /// StatsD and DogStatsD over UDP [default: off; `8125` is its usual port]
+    #[arg(long, value_name = "ADDR", value_parser = DoorAddress::parse)]
+    pub statsd: Vec<DoorAddress>,
+    /// Scrape the targets of a prometheus.yml (static_configs, file_sd_configs, relabeling)
+    #[arg(long, value_name = "FILE")]
+    pub scrape_config: Option<PathBuf>,
+    /// Record this machine's processors, memory, disks, network and busiest processes every 15 s
+    #[arg(long)]
+    pub host_metrics: bool,
     /// Receive OTLP from containers too, on the bridge's gateway address
     #[arg(long)]
     pub containers: bool,
@@ -313,6 +322,10 @@ impl DoorArguments {
         let zipkin = chosen(|doors| &doors.zipkin, None);
         if !zipkin.is_empty() {
             doors.push((Door::Zipkin, zipkin));
+        }
+        let statsd = chosen(|doors| &doors.statsd, None);
+        if !statsd.is_empty() {
+            doors.push((Door::Statsd, statsd));
         }
         doors
     }

@@ -118,7 +118,9 @@ fn open(arguments: &Arguments, over: Option<&DoorArguments>) -> Result<Engine, E
     let place = place(arguments.common.workspace.as_deref()).map_err(|Failure(text)| EngineError::Workspace(text))?;
     let api = doors.iter().find(|(door, _)| *door == Door::Api).map(|(_, addresses)| addresses.clone()).unwrap_or_default();
     let containers = given(|doors| doors.containers);
-    let options = EngineOptions { doors, containers, allow_remote, ..EngineOptions::quiet(place) };
+    let host_metrics = given(|doors| doors.host_metrics);
+    let scrape_config = over.and_then(|doors| doors.scrape_config.clone()).or_else(|| arguments.doors.scrape_config.clone());
+    let options = EngineOptions { doors, containers, allow_remote, scrape_config, host_metrics, ..EngineOptions::quiet(place) };
     let since = Instant::now();
     let engine = loop {
         match Engine::start(options.clone()) {

@@ -10,6 +10,7 @@ use super::served::Served;
 use super::settings::Settings;
 use super::wake::WakeUp;
 use super::{Account, DoorState, Engine, EngineError, OpenSource, Pulse, SourceId, WORKSPACE, WeakEngine};
+use crate::collector::scrape::Scraper;
 use crate::collector::{self, Collector, CollectorConfig};
 use crate::model::{Door, Signal, TraceId, UnixNanos};
 use crate::store::{self, StoreError, Workspace};
@@ -45,6 +46,8 @@ pub(super) struct Live {
     pub(super) chores: Chores,
     /// What the program records of itself; `None` without doors.
     pub(super) own: Option<OwnTraces>,
+    /// Asks targets for their metrics; `None` without a configuration.
+    pub(super) scraper: Option<Scraper>,
     pulse: Mutex<Pulse>,
     /// What the lock file of which workspace says.
     published: Mutex<Option<(PathBuf, SocketAddr)>>,
@@ -77,7 +80,7 @@ impl Live {
         let collector = runtime.block_on(collector::start(config, Arc::new(served.clone()), registry.clone()));
         let its_wake = wake.clone();
         let chores = Chores::start(runtime.handle(), move || its_wake.poke());
-        let live = Self {
+        let mut live = Self {
             handle: runtime.handle().clone(),
             runtime: Mutex::new(Some(runtime)),
             served,
@@ -89,9 +92,11 @@ impl Live {
             changes,
             chores,
             own,
+            scraper: None,
             pulse: Mutex::new(Pulse { started: super::now(), ..Pulse::default() }),
             published: Mutex::default(),
         };
+        live.scraper = super::metrics::start_scraper(&live, &settings)?;
         live.apply_retention(&workspace);
         live.watch(&workspace, wake);
         Ok(live)
@@ -136,7 +141,13 @@ impl Live {
     pub(super) fn stop(&self) {
         let mut running = self.runtime.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(runtime) = running.take() else { return };
-        runtime.block_on(async { tokio::time::timeout(DOORS_STOP_WITHIN, self.collector.stop()).await }).ok();
+        let stop = async {
+            self.collector.stop().await;
+            if let Some(scraper) = &self.scraper {
+                scraper.stop().await;
+            }
+        };
+        runtime.block_on(async { tokio::time::timeout(DOORS_STOP_WITHIN, stop).await }).ok();
         if let Some(own) = &self.own {
             own.stop();
         }
@@ -275,6 +286,7 @@ impl Engine {
         let engine = Self::assemble(sources, settings, wake, registry, Some(live));
         handle.spawn(measure(engine.downgrade()));
         handle.spawn(super::alerts::flush_when_due(engine.downgrade()));
+        handle.spawn(super::metrics::look(engine.downgrade()));
         Ok(engine)
     }
 

@@ -11,8 +11,10 @@ mod demo;
 mod doors;
 mod error;
 mod files;
+mod host;
 mod keep;
 mod live;
+mod metrics;
 mod options;
 mod own;
 mod pulse;
@@ -28,6 +30,7 @@ mod wake;
 mod window;
 mod workspaces;
 
+pub use crate::collector::scrape::{DroppedTarget, Health, TargetStatus, Targets};
 pub use doors::{DoorState, DoorStatus, WrongCaller};
 pub use error::EngineError;
 pub use files::now;

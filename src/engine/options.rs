@@ -26,6 +26,10 @@ pub struct EngineOptions {
     pub containers: bool,
     /// Addresses that other machines reach may be listened on; who comes by them needs the bearer token.
     pub allow_remote: bool,
+    /// The prometheus.yml whose targets are scraped; `None` for the setting, or none.
+    pub scrape_config: Option<PathBuf>,
+    /// The machine's processors, memory, disks and network are recorded.
+    pub host_metrics: bool,
     /// Size of the workspace at which retention starts to drop, in bytes; `None` for the setting or 5 GB.
     pub disk_limit: Option<u64>,
     /// Age by receipt at which retention drops; `None` for the setting or 14 days.
@@ -47,7 +51,16 @@ impl EngineOptions {
 
     /// A workspace without doors.
     pub fn quiet(place: Place) -> Self {
-        Self { place, doors: Vec::new(), containers: false, allow_remote: false, disk_limit: None, max_age: None }
+        Self {
+            place,
+            doors: Vec::new(),
+            containers: false,
+            allow_remote: false,
+            scrape_config: None,
+            host_metrics: false,
+            disk_limit: None,
+            max_age: None,
+        }
     }
 }
 

@@ -7,8 +7,8 @@
 //! door, so there is no loop. The folder is made with the first span. A process without doors does not trace itself.
 
 use super::{Engine, now};
-use crate::model::Resource;
-use crate::source::SpanSource;
+use crate::model::{Door, Resource, SampleBatch};
+use crate::source::{SeriesSource, SpanSource};
 use crate::store::{Options, StoreError, Workspace};
 use crate::tracer::{Batch, BatchConfig, IntoStore, Provider, Sampler, Tracer};
 use std::path::{Path, PathBuf};
@@ -83,6 +83,14 @@ impl OwnTraces {
         self.provider.tracer("belvedere", env!("CARGO_PKG_VERSION"))
     }
 
+    /// Keeps samples beside the spans. One look more or less is no loss, so nobody waits.
+    pub(super) fn keep_samples(&self, batch: SampleBatch) {
+        match self.opened.open() {
+            Ok(workspace) => drop(workspace.append_samples(Door::Own, batch, now())),
+            Err(error) => tracing::debug!(%error, "Belvedere's own metrics are not kept"),
+        }
+    }
+
     /// The last spans are stored, then the workspace closes.
     pub(super) fn stop(&self) {
         if let Err(error) = self.provider.shutdown(PATIENCE) {
@@ -107,5 +115,11 @@ impl Engine {
                 None
             }
         }
+    }
+
+    /// Belvedere's own metrics; as [`Engine::own_traces`].
+    pub fn own_series(&self) -> Option<Arc<dyn SeriesSource>> {
+        let own = self.0.live.as_ref()?.own.as_ref()?;
+        own.opened.open().ok().map(|workspace| workspace.metrics())
     }
 }

@@ -11,6 +11,7 @@ mod page;
 pub mod relabel;
 pub mod target;
 
+use super::connection;
 use super::sink::Sink;
 use crate::model::{Door, Labels, SampleBatch, UnixNanos};
 use client::Asker;
@@ -170,7 +171,7 @@ impl Runner {
             while tasks.try_join_next().is_some() {}
             tokio::select! {
                 () = tokio::time::sleep(LOOK_AT_FILES) => {}
-                _ = stopping.wait_for(|stop| *stop) => break,
+                () = connection::stopped(&mut stopping) => break,
             }
         }
         for target in running.values() {
@@ -300,7 +301,7 @@ impl Scrape {
         loop {
             tokio::select! {
                 _ = ticks.tick() => self.once().await,
-                _ = stopping.wait_for(|stop| *stop) => break,
+                () = connection::stopped(&mut stopping) => break,
             }
         }
         let time = millis((self.now)());

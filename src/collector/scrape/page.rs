@@ -6,7 +6,6 @@
 
 use super::config::Job;
 use super::relabel::relabel;
-use crate::model::labels::put_label;
 use crate::model::sample::STALE_NAN;
 use crate::model::{Exemplar, Labels, LabelsBuilder, MetricKind, MetricMetadata, SampleBatch};
 use crate::wire::exposition::{Dialect, Exposed, Take, parse};
@@ -285,14 +284,6 @@ impl Take for Taker<'_> {
     }
 }
 
-/// Packs a set; for tests and for callers that have pairs in order.
-#[cfg(test)]
-fn pack(pairs: &[(&str, &str)]) -> Vec<u8> {
-    let mut packed = Vec::new();
-    pairs.iter().for_each(|(name, value)| put_label(&mut packed, name, value));
-    packed
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::config::ScrapeConfig;
@@ -331,7 +322,6 @@ mod tests {
         assert_eq!(outcome, Ok(Outcome { scraped: 1, kept: 1, added: 1 }));
         let (batch, _) = Page::default().take(&job(", honor_labels: true"), &target(), text, Dialect::Text, 9);
         assert_eq!(lines(&batch), [r#"a{instance="h:1", job="own", x="1"} 1@9"#]);
-        assert_eq!(batch.labels, pack(&[("__name__", "a"), ("instance", "h:1"), ("job", "own"), ("x", "1")]));
     }
 
     #[test]

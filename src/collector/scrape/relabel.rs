@@ -130,8 +130,12 @@ impl Relabel {
                     labels.set(&target, &replaced);
                 }
             }
-            Action::Lowercase => drop(labels.set(&self.target, &value.to_lowercase())),
-            Action::Uppercase => drop(labels.set(&self.target, &value.to_uppercase())),
+            Action::Lowercase => {
+                labels.set(&self.target, &value.to_lowercase());
+            }
+            Action::Uppercase => {
+                labels.set(&self.target, &value.to_uppercase());
+            }
             Action::HashMod => {
                 let hash = u64::from_be_bytes(super::md5::last_half(value.as_bytes()));
                 labels.set(&self.target, &(hash % self.modulus).to_string());

@@ -95,7 +95,9 @@ impl Target {
         }
         params.sort();
         for (name, values) in &params {
-            values.iter().for_each(|value| drop(query.append_pair(name, value)));
+            for value in values {
+                query.append_pair(name, value);
+            }
         }
         let query = query.finish();
         let mark = if query.is_empty() { "" } else { "?" };

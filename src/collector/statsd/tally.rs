@@ -84,8 +84,8 @@ impl Tally {
                 return Err(Refused("too many samples with times of their own wait"));
             }
             self.kinds.insert(name, kind);
-            let numbers = metric.values.iter().filter_map(number);
-            self.timed.extend(numbers.last().map(|value| (labels, time, value)));
+            let mut numbers = metric.values.iter().filter_map(number);
+            self.timed.extend(numbers.next_back().map(|value| (labels, time, value)));
             return Ok(());
         }
         // A client that sends a share of its events means the others too.

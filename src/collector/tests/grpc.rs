@@ -24,7 +24,7 @@ fn message(answer: &Answer) -> &[u8] {
 async fn each_service_stores_and_answers_an_empty_message() {
     let house = house(|_| {}).await;
     let address = house.address(Door::OtlpGrpc);
-    let metrics = r#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"gauge":{"dataPoints":[{"asInt":1}]}}]}]}]}"#;
+    let metrics = r#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"g","gauge":{"dataPoints":[{"timeUnixNano":"1760000000000000000","asInt":1}]}}]}]}]}"#;
     let metrics = otlp::json::to_protobuf(Signal::Metrics, metrics.as_bytes()).unwrap().payload;
     for (path, body) in [(TRACES, protobuf("a", 3)), (METRICS, metrics), (LOGS, otlp::encode_logs(&[Default::default()]))] {
         let answer = call(address, path, &[], framed(&body, false)).await;
@@ -32,7 +32,7 @@ async fn each_service_stores_and_answers_an_empty_message() {
         assert_eq!((message(&answer), answer.trailer("grpc-status")), (&[][..], "0"));
     }
     assert_eq!(house.account("a", Signal::Traces).stored, 3);
-    assert_eq!(house.account("unknown_service", Signal::Metrics).stored, 1);
+    assert_eq!(house.account("", Signal::Metrics).stored, 1);
     assert_eq!(house.account("unknown_service", Signal::Logs).stored, 1);
 }
 

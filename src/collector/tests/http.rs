@@ -22,7 +22,7 @@ async fn each_signal_is_stored_in_both_forms_and_answered_in_its_own() {
     assert_eq!(house.account("pb", Signal::Traces).stored, 3);
     assert_eq!(house.account("js", Signal::Traces).stored, 2);
 
-    let metrics = r#"{"resourceMetrics":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"m"}}]},"scopeMetrics":[{"metrics":[{"name":"x","gauge":{"dataPoints":[{"asInt":"1"},{"asInt":"2"}]}}]}]}]}"#;
+    let metrics = r#"{"resourceMetrics":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"m"}}]},"scopeMetrics":[{"metrics":[{"name":"x","gauge":{"dataPoints":[{"timeUnixNano":"1760000000000000000","asInt":"1"},{"timeUnixNano":"1760000001000000000","asInt":"2"}]}}]}]}]}"#;
     let answer = send_http1(address, post("/v1/metrics", &[AS_JSON], metrics)).await;
     assert_eq!((answer.status, answer.text().as_str()), (StatusCode::OK, "{}"));
     assert_eq!(house.account("m", Signal::Metrics).stored, 2);

@@ -4,6 +4,7 @@ mod abuse;
 mod doors;
 mod grpc;
 mod http;
+mod metrics;
 mod zipkin;
 
 use super::{Collector, CollectorConfig, DoorState, Limits, Sink, start};
