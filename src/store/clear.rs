@@ -17,6 +17,8 @@ use std::sync::Arc;
 const DROP_TO: f64 = 0.95;
 /// Metrics and logs that wait for their rooms may have this share of the limit.
 const RAW_SHARE: f64 = 0.5;
+/// Samples may have this share of the limit when it is reached.
+const SAMPLES_SHARE: f64 = 0.4;
 /// Fewer spans than this make a segment small.
 const SMALL: u64 = 16_384;
 /// Small segments beside each other that are made into one.
@@ -27,7 +29,7 @@ const SMALL_RUN: usize = 8;
 pub enum Clear {
     /// Everything.
     All,
-    /// The spans of a service.
+    /// The spans and metrics of a service.
     Service(String),
 }
 
@@ -64,13 +66,23 @@ impl Keeper {
             self.write(move |writer| writer.hide_raw(number))?;
         }
         self.made.insert(number, made);
+        let service = match what {
+            Clear::All => None,
+            Clear::Service(service) => Some(service.as_str()),
+        };
+        let blocks = self.clear_samples(service, number)?;
+        self.made_blocks.insert(number, blocks);
         Ok(ClearToken { number })
     }
 
     /// Takes a Clear back.
     pub(crate) fn undo(&mut self, token: ClearToken) -> Result<(), StoreError> {
         let made = self.made.remove(&token.number).unwrap_or_default();
-        self.write(move |writer| writer.unhide(token.number, &made))
+        let blocks = self.made_blocks.remove(&token.number).unwrap_or_default();
+        self.write(move |writer| {
+            writer.unhide(token.number, &made)?;
+            writer.unhide_samples(token.number, &blocks)
+        })
     }
 
     /// Pins a trace against retention, or lets it go.
@@ -116,12 +128,14 @@ impl Keeper {
             self.drop_from(segment, &Drop::Whole)?;
         }
         self.write(move |writer| writer.drop_raw_before(oldest))?;
+        self.retain_samples(oldest, None)?;
         let used = self.used()?;
         if used > limit {
             let raw = self.write({
                 let most = (limit as f64 * RAW_SHARE) as u64;
                 move |writer| writer.shrink_raw(most)
             })?;
+            let samples = self.retain_samples(oldest, Some((limit as f64 * SAMPLES_SHARE) as u64))?;
             let view = self.shared.view();
             let control = QueryControl::default();
             let charges = self.shared.read(|connection| {
@@ -132,7 +146,7 @@ impl Keeper {
                 };
                 view.segments.iter().map(charge).collect::<Result<Vec<_>, StoreError>>()
             })?;
-            let target = ((limit as f64 * DROP_TO) as u64).saturating_sub(raw);
+            let target = ((limit as f64 * DROP_TO) as u64).saturating_sub(raw + samples);
             for (id, drop) in retention::plan(&charges, target) {
                 if let Some(segment) = view.segments.iter().find(|segment| segment.id == id) {
                     self.drop_from(segment.clone(), &drop)?;
@@ -140,6 +154,7 @@ impl Keeper {
             }
         }
         self.join_small()?;
+        self.join_small_blocks()?;
         self.write(|writer| writer.vacuum(super::keeper::VACUUM_STEP, super::keeper::FREE_PAGES_KEPT))
     }
 

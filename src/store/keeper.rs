@@ -81,18 +81,21 @@ pub(crate) struct Keeper {
     pub(crate) next_token: i64,
     /// By the number of a Clear: segments that stand in the place of those it has hidden.
     pub(crate) made: HashMap<i64, HashSet<i64>>,
+    /// The same for blocks of samples.
+    pub(crate) made_blocks: HashMap<i64, Vec<i64>>,
 }
 
 impl Keeper {
     pub(crate) fn new(shared: Arc<Shared>, jobs: SyncSender<Job>) -> Result<Self, StoreError> {
         let checkpointer = schema::open_checkpointer(Kind::Data, &shared.dir)?;
-        Ok(Self { shared, jobs, checkpointer, next_token: 1, made: HashMap::new() })
+        Ok(Self { shared, jobs, checkpointer, next_token: 1, made: HashMap::new(), made_blocks: HashMap::new() })
     }
 
     /// Works until told to stop.
     pub(crate) fn work(mut self, orders: &Receiver<Order>) {
         // What a Clear of the last session has hidden can't be undone any more.
         self.say(self.write(Writer::purge));
+        self.say(self.write(Writer::purge_samples));
         let (mut checkpointed, mut retained, mut tidied) = (Instant::now(), Instant::now(), Instant::now());
         let mut tidy = false;
         loop {
@@ -110,6 +113,7 @@ impl Keeper {
                 give_memory_back();
                 (tidy, tidied) = (false, Instant::now());
             }
+            self.say(self.seal_samples_due());
             if checkpointed.elapsed() >= CHECKPOINT_EVERY {
                 self.say(self.checkpoint());
                 checkpointed = Instant::now();
@@ -122,6 +126,8 @@ impl Keeper {
         }
         let until = Instant::now() + CLOSE_WITHIN;
         self.say(self.write(Writer::purge));
+        self.say(self.write(Writer::purge_samples));
+        self.say(self.seal_samples_at_close(until));
         let unsealed: usize = self.shared.view().head.iter().map(|batch| batch.spans).sum();
         if unsealed >= WORTH_SEALING {
             self.say(self.seal_all(Some(until)));

@@ -445,7 +445,10 @@ impl Workspace {
 
     /// Seals everything now and waits for it.
     pub fn seal(&self) -> Result<(), StoreError> {
-        self.0.ask_keeper(|keeper| keeper.seal_all(None))
+        self.0.ask_keeper(|keeper| {
+            keeper.seal_samples()?;
+            keeper.seal_all(None)
+        })
     }
 
     /// Drains, seals, puts the write-ahead log away. Later calls answer `Busy` or `Closed`.

@@ -36,7 +36,11 @@ impl Kind {
     /// Migrations in order; the first brings an empty file to version 1.
     fn migrations(self) -> &'static [&'static str] {
         match self {
-            Self::Data => &[include_str!("migrations/data_001.sql"), include_str!("migrations/data_002.sql")],
+            Self::Data => &[
+                include_str!("migrations/data_001.sql"),
+                include_str!("migrations/data_002.sql"),
+                include_str!("migrations/data_003.sql"),
+            ],
             Self::Control => &[include_str!("migrations/control_001.sql"), include_str!("migrations/control_002.sql")],
         }
     }
@@ -145,6 +149,6 @@ mod tests {
         inspect(Kind::Data, dir.path()).unwrap();
         Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
         let refused = inspect(Kind::Data, dir.path());
-        assert!(matches!(refused, Err(StoreError::Newer { found: 99, known: 2, .. })), "{refused:?}");
+        assert!(matches!(refused, Err(StoreError::Newer { found: 99, known: 3, .. })), "{refused:?}");
     }
 }

@@ -11,12 +11,14 @@ use super::super::shared::{Shared, lock, read_lock, write_lock};
 use super::super::writer::Writer;
 use super::index::SeriesId;
 use super::row::Rows;
+use super::seal::{load_part, read_block_rows, read_blocks};
 use super::{OUT_OF_ORDER_WINDOW_MS, Refusal, SamplesJob};
 use crate::model::{Door, MetricKind, MetricMetadata, SampleColumn, Signal, UnixNanos};
 use crate::source::MillisRange;
 use rusqlite::{Connection, params};
 use smol_str::SmolStr;
 use std::collections::HashMap;
+use std::sync::Arc;
 use tokio::sync::oneshot;
 
 /// Whom to tell what became of a batch.
@@ -39,6 +41,12 @@ pub(crate) struct Desk {
     /// Latest time taken of each series; `i64::MIN` when none is known.
     tails: Vec<i64>,
     next_row: i64,
+    /// Number of the next block.
+    pub(crate) next_block: i64,
+    /// Latest sealed sample of any series.
+    pub(crate) sealed_last: i64,
+    /// Series that were there at the start: their sealed samples are looked for when it matters.
+    known_at_start: SeriesId,
     /// Journal rows that could not be read and stay as they are.
     pub(crate) damaged: Vec<i64>,
 }
@@ -47,6 +55,20 @@ impl Desk {
     /// Number of the next journal row.
     pub(crate) fn next_row(&self) -> i64 {
         self.next_row
+    }
+
+    /// True for a time that is surely after every sample of the series.
+    #[inline]
+    fn is_later(&self, id: SeriesId, time: i64) -> bool {
+        let tail = self.tails[id as usize];
+        time > tail && (tail != i64::MIN || id >= self.known_at_start || time > self.sealed_last)
+    }
+
+    /// Knows nothing of a series any more.
+    pub(crate) fn forget_tail(&mut self, id: SeriesId) {
+        if let Some(tail) = self.tails.get_mut(id as usize) {
+            *tail = i64::MIN;
+        }
     }
 }
 
@@ -166,13 +188,24 @@ impl Writer {
             let before = self.metrics.tails[id];
             for at in entry.samples.clone() {
                 let (time, bits) = (job.rows.times[at as usize], job.rows.values[at as usize].to_bits());
-                if time > self.metrics.tails[id] {
+                if self.metrics.is_later(entry.series, time) {
                     self.metrics.tails[id] = time;
                     appended.stored += 1;
                     if let Some(own) = &mut own {
                         own.insert((entry.series, time), bits);
                     }
                     continue;
+                }
+                if self.metrics.tails[id] == i64::MIN {
+                    self.metrics.tails[id] = self.sealed_tail(entry.series);
+                    if time > self.metrics.tails[id] {
+                        self.metrics.tails[id] = time;
+                        appended.stored += 1;
+                        if let Some(own) = &mut own {
+                            own.insert((entry.series, time), bits);
+                        }
+                        continue;
+                    }
                 }
                 let own = own.get_or_insert_with(|| brought(&job.rows, number, at));
                 let verdict = match own.get(&(entry.series, time)) {
@@ -234,10 +267,27 @@ impl Writer {
         let view = self.shared.metrics.view();
         let range = MillisRange { start: time, end: time };
         let mut column = SampleColumn::default();
+        if let Err(error) = read_blocks(&self.shared, &view.blocks, id, range, &mut column) {
+            tracing::warn!(%error, "a sample is taken for new because what is stored cannot be read");
+        }
         for generation in view.frozen.iter().chain([&view.active]) {
             generation.read(id, range, super::head::Mark::ALL, &mut column);
         }
         column.values.first().map(|value| value.to_bits())
+    }
+
+    /// The latest sealed sample of a series; `i64::MIN` when there is none.
+    fn sealed_tail(&self, id: SeriesId) -> i64 {
+        let view = self.shared.metrics.view();
+        let mut last = i64::MIN;
+        for block in view.blocks.iter() {
+            if block.times.1 <= last {
+                continue;
+            }
+            let part = block.part_of(id).and_then(|row| load_part(&self.shared, row).ok().flatten());
+            last = part.and_then(|part| part.last_time(id)).map_or(last, |time| time.max(last));
+        }
+        last
     }
 
     /// Gives the batches their journal rows; the caller holds the transaction.
@@ -314,7 +364,7 @@ impl Writer {
                     changes.add((door, service.clone(), Signal::Metrics), Change::stored(count));
                     counts.push(((door, service), count));
                 }
-                active.note(one.row, one.job.received.0, &counts);
+                active.note(one.row, one.job.row.len(), one.job.received.0, &counts);
             }
             replies.push((one.job.reply, one.appended));
         }
@@ -347,6 +397,13 @@ impl Writer {
         let mut changes = Changes::default();
         let end = read_lock(&self.shared.metrics.index).end();
         self.metrics.tails = vec![i64::MIN; end as usize];
+        self.metrics.known_at_start = end;
+        let blocks = read_block_rows(&self.connection, 0)?;
+        self.metrics.sealed_last = blocks.iter().map(|block| block.times.1).max().unwrap_or(i64::MIN);
+        let largest =
+            self.connection.query_row("SELECT COALESCE(MAX(id), 0) FROM metric_block", [], |row| row.get::<_, i64>(0));
+        self.metrics.next_block = largest.map_err(failed())? + 1;
+        lock(&self.shared.metrics.view).blocks = Arc::new(blocks);
         let active = self.shared.metrics.view().active;
         let sql = "SELECT id, door, received, samples, payload FROM sample_journal ORDER BY id";
         let mut statement = self.connection.prepare(sql).map_err(failed())?;
@@ -374,7 +431,7 @@ impl Writer {
                 changes.add((door, service.clone(), Signal::Metrics), Change::stored(count));
                 counts.push(((door, service), count));
             }
-            active.note(id, received.0, &counts);
+            active.note(id, payload.len(), received.0, &counts);
         }
         lock(&self.shared.ledger).apply(&changes);
         self.metrics.next_row = self.metrics.next_row.max(1);

@@ -81,6 +81,8 @@ pub(crate) struct Generation {
     last: AtomicI64,
     /// Last journal row in it.
     pub(crate) last_row: AtomicI64,
+    /// Bytes of its journal rows.
+    pub(crate) row_bytes: AtomicU64,
     /// Earliest and latest receipt, in nanoseconds.
     pub(crate) received: (AtomicI64, AtomicI64),
 }
@@ -94,6 +96,7 @@ impl Default for Generation {
             first: AtomicI64::new(i64::MAX),
             last: AtomicI64::new(i64::MIN),
             last_row: AtomicI64::new(0),
+            row_bytes: AtomicU64::new(0),
             received: (AtomicI64::new(i64::MAX), AtomicI64::new(i64::MIN)),
         }
     }
@@ -195,7 +198,6 @@ impl HeadSeries {
     }
 }
 
-#[allow(dead_code, reason = "sealing, which comes next, calls the rest")]
 impl Generation {
     /// Adds the rows of a committed batch. The writer alone calls it.
     pub(crate) fn push(&self, rows: &Rows) {
@@ -227,8 +229,9 @@ impl Generation {
     }
 
     /// Notes the journal row, its receipt and what it counts for.
-    pub(crate) fn note(&self, row: i64, received: i64, counts: &[((Door, SmolStr), u64)]) {
+    pub(crate) fn note(&self, row: i64, bytes: usize, received: i64, counts: &[((Door, SmolStr), u64)]) {
         self.last_row.fetch_max(row, Ordering::Relaxed);
+        self.row_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         self.received.0.fetch_min(received, Ordering::Relaxed);
         self.received.1.fetch_max(received, Ordering::Relaxed);
         let mut chunks = self.chunks.write().unwrap_or_else(std::sync::PoisonError::into_inner);

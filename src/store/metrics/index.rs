@@ -183,7 +183,6 @@ impl Index {
     }
 
     /// Forgets series that nothing is stored of any more.
-    #[cfg_attr(not(test), allow(dead_code, reason = "retention of blocks, which comes next, calls it"))]
     pub(crate) fn forget(&mut self, gone: &[SeriesId]) {
         let mut any = false;
         for id in gone {

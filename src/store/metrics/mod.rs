@@ -2,7 +2,7 @@
 //!
 //! A batch ([`SampleBatch`]) is resolved to numbers of series on its sender's thread ([`index`]), checked for duplicates and
 //! age on the writer's ([`desk`]), journaled in the group commit of everything else ([`row`]), and visible in the head
-//! ([`head`]) before it is acknowledged. Readers pick series by sorted lists ([`matching`]) and read them one at a time
+//! ([`head`]) before it is acknowledged. The keeper seals the head into blocks ([`seal`], [`block`], [`pack`]). Readers pick series by sorted lists ([`matching`]) and read them one at a time
 //! ([`source`]).
 //!
 //! Rules of what is taken: a sample later than the last of its series is stored; an earlier one too, up to
@@ -12,12 +12,15 @@
 //!
 //! Times are milliseconds; receipts are nanoseconds.
 
+mod block;
 mod desk;
 mod head;
 mod histogram;
 mod index;
 mod matching;
+mod pack;
 mod row;
+mod seal;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -30,6 +33,7 @@ use super::error::StoreError;
 use super::shared::{lock, read_lock, write_lock};
 use crate::model::{Door, Labels, MetricMetadata, SampleBatch, UnixNanos};
 use crate::source::SeriesSource;
+use block::Block;
 use head::Generation;
 use index::{Index, SeriesId};
 use row::Rows;
@@ -85,6 +89,8 @@ pub(crate) struct View {
     pub(crate) active: Arc<Generation>,
     /// Being packed, oldest first.
     pub(crate) frozen: Vec<Arc<Generation>>,
+    /// Sealed, oldest first, hidden ones left out.
+    pub(crate) blocks: Arc<Vec<Arc<Block>>>,
 }
 
 /// What writer, keeper and readers share of metrics.
@@ -95,6 +101,7 @@ pub(crate) struct Metrics {
     /// Metadata that is not written down yet.
     unwritten: Mutex<Vec<MetricMetadata>>,
     refusals: Mutex<BTreeMap<(Door, Refusal), u64>>,
+    parts: Mutex<seal::PartCache>,
     revision: AtomicU64,
     series_limit: AtomicU64,
 }
@@ -133,6 +140,7 @@ impl Metrics {
             metadata: RwLock::default(),
             unwritten: Mutex::default(),
             refusals: Mutex::default(),
+            parts: Mutex::default(),
             revision: AtomicU64::new(1),
             series_limit: AtomicU64::new(series_limit),
         }

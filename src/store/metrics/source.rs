@@ -1,10 +1,13 @@
 //! The stored metrics as a [`SeriesSource`].
 
+use super::super::error::StoreError;
 use super::super::shared::{Shared, read_lock};
 use super::View;
+use super::block::SeriesBits;
 use super::head::Mark;
-use super::index::SeriesId;
+use super::index::{Index, SeriesId};
 use super::matching;
+use super::seal::{SERIES_EXEMPLARS, read_blocks};
 use crate::model::{Exemplar, Labels, MetricMetadata, SampleColumn, UnixNanos};
 use crate::source::{
     Matcher, MillisRange, PickedSeries, QueryControl, SeriesRequest, SeriesSet, SeriesSource, SourceError, TimeRange,
@@ -25,10 +28,69 @@ impl MetricsSource {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self { shared }
     }
+
+    /// Adds the exemplars on disk.
+    fn sealed_exemplars(
+        &self,
+        picked: Option<&[SeriesId]>,
+        range: MillisRange,
+        found: &mut BTreeMap<SeriesId, Vec<Exemplar>>,
+    ) -> Result<(), SourceError> {
+        let sql = "SELECT series, time, value, labels FROM exemplar WHERE time >= ?1 AND time <= ?2";
+        let read = self.shared.read(|connection| {
+            let failed = || StoreError::sqlite("reading exemplars");
+            let mut statement = connection.prepare_cached(sql).map_err(failed())?;
+            let mut rows = statement.query([range.start, range.end]).map_err(failed())?;
+            while let Some(row) = rows.next().map_err(failed())? {
+                let id = row.get::<_, SeriesId>(0).map_err(failed())?;
+                if picked.is_some_and(|picked| picked.binary_search(&id).is_err()) {
+                    continue;
+                }
+                let packed = row.get::<_, Vec<u8>>(3).map_err(failed())?;
+                let labels = Labels::from_packed(&packed).unwrap_or_default();
+                let (time, value) = (row.get(1).map_err(failed())?, row.get(2).map_err(failed())?);
+                found.entry(id).or_default().push(Exemplar { labels, value, time });
+            }
+            Ok(())
+        });
+        read.map_err(|error| SourceError::Read(error.to_string()))
+    }
+
+    /// Leaves out the series that surely have no sample in the range.
+    fn within(&self, view: &View, range: MillisRange, picked: &mut Vec<SeriesId>) {
+        let all = view.blocks.iter().all(|block| block.overlaps(range));
+        let heads = view.frozen.iter().chain([&view.active]);
+        if all && heads.clone().all(|head| head.extent().is_none_or(|extent| overlaps(extent, range))) {
+            return;
+        }
+        let mut held = SeriesBits::default();
+        view.blocks.iter().filter(|block| block.overlaps(range)).for_each(|block| held.join(&block.series));
+        for head in heads.filter(|head| head.extent().is_some_and(|extent| overlaps(extent, range))) {
+            head.series().into_iter().for_each(|id| held.insert(id));
+        }
+        picked.retain(|id| held.has(*id));
+    }
+
+    /// The series that any list picks and that may have a sample in the range; `None` for all of them.
+    fn pick_within(
+        &self,
+        index: &Index,
+        any_of: &[Vec<Matcher>],
+        range: MillisRange,
+    ) -> Result<Option<Vec<SeriesId>>, SourceError> {
+        let picked = matching::pick_any(index, any_of)?;
+        if range == MillisRange::ALL {
+            return Ok(picked);
+        }
+        let mut picked = picked.unwrap_or_else(|| index.iter().map(|(id, _)| id).collect());
+        self.within(&self.shared.metrics.view(), range, &mut picked);
+        Ok(Some(picked))
+    }
 }
 
 /// Picked series with all they had at that moment.
 struct Picked {
+    shared: Arc<Shared>,
     view: View,
     series: Vec<PickedSeries>,
     /// Of each series, what the active generation had.
@@ -44,16 +106,15 @@ impl SeriesSet for Picked {
         into.clear();
         let (Some(series), Some(mark)) = (self.series.get(index), self.marks.get(index)) else { return Ok(()) };
         let id = series.id as SeriesId;
-        let mut ordered = true;
-        let mut part = |read: &mut dyn FnMut(&mut SampleColumn)| {
+        read_blocks(&self.shared, &self.view.blocks, id, range, into).map_err(|error| SourceError::Read(error.to_string()))?;
+        // Blocks may overlap one another; a generation is in order, and may begin before what is sealed ends.
+        let mut ordered = into.times.windows(2).all(|pair| pair[0] < pair[1]);
+        let heads = self.view.frozen.iter().map(|frozen| (frozen, Mark::ALL)).chain([(&self.view.active, *mark)]);
+        for (head, mark) in heads {
             let before = into.len();
-            read(into);
+            head.read(id, range, mark, into);
             ordered &= before == 0 || into.len() == before || into.times[before] > into.times[before - 1];
-        };
-        for frozen in &self.view.frozen {
-            part(&mut |into| frozen.read(id, range, Mark::ALL, into));
         }
-        part(&mut |into| self.view.active.read(id, range, *mark, into));
         if !ordered {
             into_order(into);
         }
@@ -61,8 +122,12 @@ impl SeriesSet for Picked {
     }
 }
 
+fn overlaps((first, last): (i64, i64), range: MillisRange) -> bool {
+    first <= range.end && range.start <= last
+}
+
 /// Sorts by time; of equal times the one that was stored first stays.
-fn into_order(column: &mut SampleColumn) {
+pub(crate) fn into_order(column: &mut SampleColumn) {
     let mut order: Vec<u32> = (0..column.len() as u32).collect();
     order.sort_by_key(|at| column.times[*at as usize]);
     order.dedup_by_key(|at| column.times[*at as usize]);
@@ -88,7 +153,8 @@ impl SeriesSource for MetricsSource {
         let view = metrics.view();
         let mut series: Vec<PickedSeries> = {
             let index = read_lock(&metrics.index);
-            let picked = matching::pick(&index, request.matchers)?;
+            let mut picked = matching::pick(&index, request.matchers)?;
+            self.within(&view, request.range, &mut picked);
             if request.limit > 0 && picked.len() > request.limit {
                 let what = format!("{} series", picked.len());
                 return Err(SourceError::TooMuch { what, limit: request.limit as u64 });
@@ -100,18 +166,18 @@ impl SeriesSource for MetricsSource {
         series.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
         let ids: Vec<SeriesId> = series.iter().map(|series| series.id as SeriesId).collect();
         let marks = view.active.marks(&ids);
-        Ok(Box::new(Picked { view, series, marks }))
+        Ok(Box::new(Picked { shared: self.shared.clone(), view, series, marks }))
     }
 
     fn label_names(
         &self,
         any_of: &[Vec<Matcher>],
-        _range: MillisRange,
+        range: MillisRange,
         control: &QueryControl,
     ) -> Result<Vec<SmolStr>, SourceError> {
         control.check()?;
         let index = read_lock(&self.shared.metrics.index);
-        let picked = matching::pick_any(&index, any_of)?;
+        let picked = self.pick_within(&index, any_of, range)?;
         Ok(matching::names_of(&index, picked.as_deref()))
     }
 
@@ -119,12 +185,12 @@ impl SeriesSource for MetricsSource {
         &self,
         name: &str,
         any_of: &[Vec<Matcher>],
-        _range: MillisRange,
+        range: MillisRange,
         control: &QueryControl,
     ) -> Result<Vec<SmolStr>, SourceError> {
         control.check()?;
         let index = read_lock(&self.shared.metrics.index);
-        let picked = matching::pick_any(&index, any_of)?;
+        let picked = self.pick_within(&index, any_of, range)?;
         Ok(matching::values_of(&index, name, picked.as_deref()))
     }
 
@@ -155,9 +221,11 @@ impl SeriesSource for MetricsSource {
                 }
             }
         }
+        self.sealed_exemplars(picked.as_deref(), range, &mut found)?;
         let one = |(id, mut list): (SeriesId, Vec<Exemplar>)| {
             list.sort_by_key(|exemplar| exemplar.time);
             list.dedup();
+            list.drain(..list.len().saturating_sub(SERIES_EXEMPLARS));
             Some((index.get(id)?.labels.clone(), list))
         };
         let mut all: Vec<(Labels, Vec<Exemplar>)> = found.into_iter().filter_map(one).collect();
@@ -167,7 +235,8 @@ impl SeriesSource for MetricsSource {
 
     fn samples_extent(&self) -> Option<TimeRange> {
         let view = self.shared.metrics.view();
-        let extents = view.frozen.iter().chain([&view.active]).filter_map(|generation| generation.extent());
+        let heads = view.frozen.iter().chain([&view.active]).filter_map(|generation| generation.extent());
+        let extents = view.blocks.iter().map(|block| block.times).chain(heads);
         let (first, last) = extents.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))?;
         let nanos = |time: i64| UnixNanos(time.saturating_mul(MS));
         Some(TimeRange { start: nanos(first), end: nanos(last.saturating_add(1)) })

@@ -254,3 +254,133 @@ fn a_full_disk_refuses_and_what_was_acknowledged_stays() {
     assert_eq!(count(&workspace), acknowledged);
     assert_eq!(metrics_account(&workspace).1, acknowledged);
 }
+
+/// Rounds of 40 series with a reset, a stale marker and a gap now and then.
+fn rounds(workspace: &Workspace, rounds: std::ops::Range<i64>) -> u64 {
+    let mut sent = 0;
+    for round in rounds {
+        let mut batch = SampleBatch::default();
+        for n in 0..40 {
+            batch.begin_series(&series("m", n));
+            if round % 17 == 5 && n % 4 == 0 {
+                continue;
+            }
+            let stale = round % 29 == 7 && n % 3 == 0;
+            let value = if stale { f64::from_bits(STALE_NAN_BITS) } else { ((round % 50) * (n as i64 + 1)) as f64 / 10.0 };
+            batch.push_float(T0 + round * 15_000, value);
+        }
+        sent += append(workspace, batch).stored;
+    }
+    sent
+}
+
+fn everything(workspace: &Workspace) -> Vec<String> {
+    let one = |(labels, column): (Labels, SampleColumn)| {
+        let values: Vec<u64> = column.values.iter().map(|value| value.to_bits()).collect();
+        format!("{labels} {:?} {values:x?} {:?}", column.times, column.starts)
+    };
+    columns(workspace, "m").into_iter().map(one).collect()
+}
+
+#[test]
+fn sealed_samples_answer_as_before_and_survive_a_crash_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let workspace = open(dir.path());
+    let plain = Workspace::in_memory(options()).unwrap();
+    let sent = rounds(&workspace, 0..200) + rounds(&workspace, 200..300);
+    assert_eq!(rounds(&plain, 0..300), sent);
+    let expected = everything(&plain);
+    workspace.seal().unwrap();
+    assert_eq!(workspace.usage().head_samples, 0);
+    assert_eq!(everything(&workspace), expected);
+    assert_eq!(metrics_account(&workspace), (sent, sent, 0, 0, 0));
+    rounds(&workspace, 300..310);
+    rounds(&plain, 300..310);
+    let expected = everything(&plain);
+    workspace.0.crash();
+    drop(workspace);
+    let workspace = open(dir.path());
+    assert_eq!(everything(&workspace), expected);
+    let total = metrics_account(&workspace).1;
+    // A resend of what is sealed and of what is not: nothing is doubled.
+    assert_eq!(rounds(&workspace, 290..310), 0);
+    assert_eq!(everything(&workspace), expected);
+    assert_eq!(metrics_account(&workspace).1, total);
+    assert_eq!(append(&workspace, batch(&series("m", 1), &[(T0 + 299 * 15_000, 1e9)])).conflicting, 1);
+    let late = append(&workspace, batch(&series("m", 1), &[(T0 + 299 * 15_000 + 1, 1e9)]));
+    assert_eq!((late.stored, late.out_of_order), (1, 1), "into a sealed time, by the window of its series");
+    assert_eq!(append(&workspace, batch(&series("m", 1), &[(T0 + 1, 1.0)])).too_old, 1);
+    workspace.seal().unwrap();
+    let column = columns(&workspace, "m").remove(1).1;
+    assert!(column.times.windows(2).all(|pair| pair[0] < pair[1]));
+}
+
+#[test]
+fn small_blocks_are_joined_and_the_answer_stays() {
+    let workspace = Workspace::in_memory(options()).unwrap();
+    for part in 0..9 {
+        rounds(&workspace, part * 20..(part + 1) * 20);
+        workspace.seal().unwrap();
+    }
+    let (before, account) = (everything(&workspace), metrics_account(&workspace));
+    assert_eq!(workspace.0.shared.metrics.view().blocks.len(), 9);
+    workspace.retain().unwrap();
+    assert_eq!(workspace.0.shared.metrics.view().blocks.len(), 1);
+    assert_eq!(everything(&workspace), before);
+    assert_eq!(metrics_account(&workspace), account);
+}
+
+#[test]
+fn clear_takes_samples_of_all_or_a_service_and_undo_brings_them_back() {
+    let workspace = Workspace::in_memory(options()).unwrap();
+    rounds(&workspace, 0..50);
+    let other = Labels::new([("__name__", "m"), ("job", "web")]);
+    append(&workspace, batch(&other, &[(T0, 1.0)]));
+    let (before, account) = (everything(&workspace), metrics_account(&workspace));
+    for (what, left) in [(super::super::Clear::All, 0), (super::super::Clear::Service("cart".into()), 1)] {
+        let token = workspace.clear(what).unwrap();
+        let now = columns(&workspace, "m").iter().filter(|(_, column)| !column.is_empty()).count();
+        assert_eq!(now, left);
+        assert_eq!(metrics_account(&workspace).1, left as u64);
+        workspace.undo_clear(token).unwrap();
+        assert_eq!(everything(&workspace), before);
+        assert_eq!(metrics_account(&workspace), account);
+    }
+}
+
+#[test]
+fn retention_drops_old_samples_and_then_their_series() {
+    let workspace = Workspace::in_memory(Options { max_age: std::time::Duration::from_secs(3_600), ..options() }).unwrap();
+    let at = |labels: &Labels, hours: i64| {
+        let received = UnixNanos((T0 - hours * 60 * MINUTE) * 1_000_000);
+        let batch = batch(labels, &[(T0 - hours * 60 * MINUTE, 1.0)]);
+        workspace.append_samples(Door::Api, batch, received).unwrap().wait().unwrap();
+        workspace.seal().unwrap();
+    };
+    at(&series("old", 1), 3);
+    at(&series("new", 1), 0);
+    workspace.retain().unwrap();
+    assert_eq!((columns(&workspace, "old").len(), columns(&workspace, "new").len()), (0, 1));
+    assert_eq!(workspace.usage().series, 1);
+    assert_eq!(metrics_account(&workspace), (2, 1, 0, 0, 1));
+    at(&series("old", 1), 0);
+    assert_eq!(samples(&workspace, "old").len(), 1, "a forgotten series may come again");
+}
+
+#[test]
+fn series_without_samples_in_the_range_are_left_out() {
+    let workspace = Workspace::in_memory(options()).unwrap();
+    append(&workspace, batch(&series("m", 1), &[(T0, 1.0)]));
+    workspace.seal().unwrap();
+    append(&workspace, batch(&series("m", 2), &[(T0 + 90 * MINUTE, 1.0)]));
+    let matchers = [by_name("m")];
+    let source = workspace.metrics();
+    let count = |start: i64, end: i64| {
+        let request = SeriesRequest { matchers: &matchers, range: MillisRange { start, end }, limit: 0 };
+        source.select(&request, &QueryControl::default()).unwrap().series().len()
+    };
+    assert_eq!((count(T0, T0), count(T0 + MINUTE, T0 + 90 * MINUTE), count(T0, T0 + 90 * MINUTE), count(0, 5)), (1, 1, 2, 0));
+    let range = MillisRange { start: T0 + MINUTE, end: i64::MAX };
+    assert_eq!(source.label_values("n", &[], range, &QueryControl::default()).unwrap(), ["2"]);
+    assert_eq!(source.label_values("n", &[], MillisRange::ALL, &QueryControl::default()).unwrap(), ["1", "2"]);
+}

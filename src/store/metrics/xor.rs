@@ -138,34 +138,43 @@ impl XorChunk {
         self.words.push(0);
     }
 
+    /// The bits.
+    pub(crate) fn words(&self) -> &[u64] {
+        &self.words
+    }
+
     /// The first `count` samples (all with `usize::MAX`) in order.
-    pub(crate) fn each(&self, count: usize, mut visit: impl FnMut(i64, u64)) {
-        let count = count.min(self.count as usize);
-        if count == 0 {
-            return;
-        }
-        let mut bits = Bits { words: &self.words, at: 0 };
-        let (mut time, mut step, mut value) = (self.first_time, 0_i64, bits.take(64));
-        let (mut leading, mut length) = (0_u32, 0_u32);
-        visit(time, value);
-        for _ in 1..count {
-            if bits.take(1) == 1 {
-                step = step.wrapping_add(bits.take_step());
-            }
-            time = time.wrapping_add(step);
-            if bits.take(1) == 1 {
-                if bits.take(1) == 1 {
-                    let window = bits.take(11) as u32;
-                    (leading, length) = (window >> 6, (window & 63) + 1);
-                }
-                value ^= bits.take(length) << (64 - leading - length);
-            }
-            visit(time, value);
-        }
+    pub(crate) fn each(&self, count: usize, visit: impl FnMut(i64, u64)) {
+        each_of_words(&self.words, self.first_time, count.min(self.count as usize), visit);
     }
 }
 
-/// Reads what [`XorChunk::put`] wrote; the chunk is our own, so it never runs past the end.
+/// `count` samples of a chunk's bits; zeros when there are fewer.
+pub(crate) fn each_of_words(words: &[u64], first_time: i64, count: usize, mut visit: impl FnMut(i64, u64)) {
+    if count == 0 {
+        return;
+    }
+    let mut bits = Bits { words, at: 0 };
+    let (mut time, mut step, mut value) = (first_time, 0_i64, bits.take(64));
+    let (mut leading, mut length) = (0_u32, 1_u32);
+    visit(time, value);
+    for _ in 1..count {
+        if bits.take(1) == 1 {
+            step = step.wrapping_add(bits.take_step());
+        }
+        time = time.wrapping_add(step);
+        if bits.take(1) == 1 {
+            if bits.take(1) == 1 {
+                let window = bits.take(11) as u32;
+                (leading, length) = (window >> 6, (window & 63) + 1);
+            }
+            value ^= bits.take(length) << 64_u32.saturating_sub(leading + length);
+        }
+        visit(time, value);
+    }
+}
+
+/// Reads what [`XorChunk::put`] wrote; zeros past the end, so that damage on disk cannot panic.
 struct Bits<'a> {
     words: &'a [u64],
     at: usize,
@@ -176,8 +185,9 @@ impl Bits<'_> {
     fn take(&mut self, width: u32) -> u64 {
         let (word, offset) = (self.at >> 6, (self.at & 63) as u32);
         self.at += width as usize;
-        let high = self.words[word] << offset;
-        if width <= 64 - offset { high >> (64 - width) } else { (high | self.words[word + 1] >> (64 - offset)) >> (64 - width) }
+        let of = |word: usize| self.words.get(word).copied().unwrap_or(0);
+        let high = of(word) << offset;
+        if width <= 64 - offset { high >> (64 - width) } else { (high | of(word + 1) >> (64 - offset)) >> (64 - width) }
     }
 
     /// A change of step, behind its first `1`.
