@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# screenshots.sh OUT: pictures of Home, Traces and Trace from the real window under Xvfb, with the demo shop's traces in it.
+# screenshots.sh OUT: pictures of Home, Traces, Trace and Headers from the real window under Xvfb, with the demo shop's traces in it.
 # Run it as `./dev screenshots`. BELVEDERE names the program; the doors must be free.
 set -euo pipefail
 out=$1 binary=$(realpath "${BELVEDERE:-target/release/belvedere}")
@@ -62,3 +62,9 @@ key slash; xdotool type --delay 40 'name = buy and status = error'; chord ctrl R
 key j; key Return; sleep 2
 shot trace
 key 2; shot waterfall
+# What a request carries: the example of the header inspector, for there is no such request in the shop.
+key g; key i; sleep 1
+xdotool type --delay 10 'traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-03'; key Return
+xdotool type --delay 10 'tracestate: ot=th:c;rv:d0000000000000'; key Return
+xdotool type --delay 10 'baggage: app.tenant=acme,app tier=gold'; sleep 1
+shot headers
