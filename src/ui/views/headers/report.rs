@@ -172,9 +172,11 @@ fn headers(ui: &mut Ui, ctx: &ViewContext<'_>, report: &Report) {
 
 /// The fault and where it is, counted in characters from 1.
 fn said(problem: &Problem) -> String {
-    match problem.place.is_empty() {
-        true => problem.fault.to_string(),
-        false => format!("{} (characters {} to {})", problem.fault, problem.place.start + 1, problem.place.end),
+    let (first, last) = (problem.place.start + 1, problem.place.end);
+    match last.cmp(&first) {
+        std::cmp::Ordering::Less => problem.fault.to_string(),
+        std::cmp::Ordering::Equal => format!("{} (character {first})", problem.fault),
+        std::cmp::Ordering::Greater => format!("{} (characters {first} to {last})", problem.fault),
     }
 }
 
