@@ -3,14 +3,22 @@
 //! A workspace, an opened file and (later) other people's backends all answer the same traits, so that analysis, search,
 //! the window and the command line never know which one they read. No trait hands out a type of a storage engine.
 
+#[cfg(feature = "headless")]
+mod matching;
 mod memory;
 mod predicate;
 mod series;
+#[cfg(feature = "headless")]
+mod series_memory;
 pub(crate) mod tally;
 
+#[cfg(feature = "headless")]
+pub use matching::{ReadyMatcher, ReadyMatchers, anchored_regex};
 pub use memory::MemorySource;
 pub use predicate::{AttrScope, Comparison, Field, Literal, Predicate};
 pub use series::{MatchOp, Matcher, MillisRange, PickedSeries, SeriesRequest, SeriesSet, SeriesSource};
+#[cfg(feature = "headless")]
+pub use series_memory::MemorySeries;
 
 use crate::model::{DurationNs, Trace, TraceId, TraceSummary, UnixNanos};
 use smol_str::SmolStr;
