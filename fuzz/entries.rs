@@ -5,13 +5,13 @@
 use belvedere::context::{Composite, Extraction};
 use belvedere::model::{SampleBatch, SpanBatch};
 use belvedere::wire::otlp;
-use belvedere::{search, wire};
+use belvedere::{promql as metric_queries, search, wire};
 
 /// An entry by name. The name is that of its target and of its folder in `seeds/`.
 pub type Entry = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const ENTRIES: [Entry; 12] = [
+pub const ENTRIES: [Entry; 13] = [
     ("otlp_protobuf", otlp_protobuf),
     ("otlp_json", otlp_json),
     ("otlp_signals", otlp_signals),
@@ -20,6 +20,7 @@ pub const ENTRIES: [Entry; 12] = [
     ("datadog", datadog),
     ("open_file", open_file),
     ("trace_context", trace_context),
+    ("promql", promql),
     ("trace_query", trace_query),
     ("remote_write", remote_write),
     ("exposition", exposition),
@@ -173,6 +174,21 @@ fn assert_well_formed(batch: &SampleBatch) {
     }
     assert!(batch.histograms.iter().all(|(at, _)| (*at as usize) < batch.times.len()));
     assert!(batch.exemplars.iter().all(|(series, _)| (*series as usize) < batch.series.len()));
+}
+
+/// A metric query is read or refused with a place inside the text; what is read prints as text that reads the same.
+pub fn promql(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    match metric_queries::parse(text) {
+        Ok(expr) => {
+            let printed = expr.to_string();
+            let again =
+                metric_queries::parse(&printed).unwrap_or_else(|error| panic!("{text:?} printed as {printed:?}: {error}"));
+            assert_eq!(again.to_string(), printed, "{text:?}");
+        }
+        Err(error) => assert!(error.at.end as usize <= text.len(), "{error:?} is no place in {text:?}"),
+    }
+    metric_queries::parse_selector(text).ok();
 }
 
 /// No span is lost on the way out and in, and what came in that way goes out the same from then on.

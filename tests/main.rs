@@ -13,6 +13,8 @@ mod compliance;
 mod durability;
 mod files;
 mod fuzz_smoke;
+mod promql_corpus;
+mod promql_queries;
 mod proxy;
 mod real_clients;
 mod support;

@@ -4,8 +4,8 @@
 //! for a range of time, never in the tree.
 
 use super::functions::Function;
-use super::lexer::Kind;
 use super::position::Span;
+use super::token::Kind;
 use crate::source::Matcher;
 use smol_str::SmolStr;
 

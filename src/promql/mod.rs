@@ -3,18 +3,24 @@
 //! Syntax, messages and semantics are those of Prometheus 3.16. A query is text, then a tree whose nodes know their places
 //! ([`ast`]), then a plan for one range of time that is evaluated series by series.
 
+mod annotation;
 pub mod ast;
 mod error;
+pub mod eval;
 mod format;
 pub mod functions;
 pub mod histogram;
+pub mod json;
 mod lexer;
 mod parser;
 mod position;
+pub mod series_desc;
 pub mod text;
+mod token;
 
+pub use annotation::{HistogramOperation, Note, Notes};
 pub use error::ParseError;
 pub use format::pretty;
-pub use lexer::Kind as TokenKind;
 pub use parser::{parse, parse_selector};
 pub use position::Span;
+pub use token::Kind as TokenKind;

@@ -5,6 +5,9 @@
 
 use std::fmt::Write;
 
+/// Bytes that escapes write and that are no UTF-8 stand for themselves in a text as these private characters.
+const RAW_BYTES: u32 = 0x10_ff00;
+
 /// Nanoseconds of a millisecond.
 pub const NS_PER_MS: i64 = 1_000_000;
 /// Nanoseconds of a second.
@@ -165,6 +168,9 @@ fn push_escaped(out: &mut String, letter: char, quote: char) {
         letter if (letter as u32) < 0x80 => {
             let _ = write!(out, "\\x{:02x}", letter as u32);
         }
+        letter if letter as u32 >= RAW_BYTES => {
+            let _ = write!(out, "\\x{:02x}", letter as u32 - RAW_BYTES);
+        }
         letter if prints(letter) => out.push(letter),
         letter if (letter as u32) < 0x1_0000 => {
             let _ = write!(out, "\\u{:04x}", letter as u32);
@@ -181,12 +187,12 @@ fn prints(letter: char) -> bool {
         return false;
     }
     let text: String = ['a', letter].iter().collect();
-    !text.escape_debug().nth(1).is_some_and(|escape| escape == '\\')
+    text.escape_debug().nth(1).is_none_or(|escape| escape != '\\')
 }
 
 /// Takes the quotes off a string literal. `None` when an escape is wrong.
 ///
-/// Escapes of single bytes (`\xff`, `\377`) that do not make UTF-8 are replaced by U+FFFD: labels here are UTF-8.
+/// Escapes of single bytes (`\xff`, `\377`) that do not make UTF-8 are kept as private characters, which no label holds.
 pub fn unquote(literal: &str) -> Option<String> {
     let quote = literal.chars().next()?;
     let inner = literal.get(1..literal.len().checked_sub(1)?)?;
@@ -212,7 +218,21 @@ pub fn unquote(literal: &str) -> Option<String> {
         }
         rest = unescape(rest, quote, &mut bytes)?;
     }
-    Some(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+    Some(String::from_utf8(bytes).unwrap_or_else(|error| with_raw_bytes(error.as_bytes())))
+}
+
+fn with_raw_bytes(bytes: &[u8]) -> String {
+    let mut out = String::new();
+    for chunk in bytes.utf8_chunks() {
+        out.push_str(chunk.valid());
+        out.extend(chunk.invalid().iter().filter_map(|byte| char::from_u32(RAW_BYTES + u32::from(*byte))));
+    }
+    out
+}
+
+/// True for a text with bytes in it that are no UTF-8.
+pub fn has_raw_bytes(text: &str) -> bool {
+    text.chars().any(|letter| letter as u32 >= RAW_BYTES)
 }
 
 /// Reads one escape behind its backslash; gives what is left.
@@ -269,10 +289,12 @@ pub fn parse_number(text: &str) -> Result<f64, String> {
     if let Some(digits) = cleaned.strip_prefix("0x").or_else(|| cleaned.strip_prefix("0X")) {
         return radix(digits, 16).ok_or_else(|| failed("invalid syntax"));
     }
-    if cleaned.len() > 1 && cleaned.starts_with('0') && cleaned.bytes().all(|byte| (b'0'..=b'7').contains(&byte)) {
-        if let Some(value) = radix(&cleaned, 8) {
-            return Ok(value);
-        }
+    if cleaned.len() > 1
+        && cleaned.starts_with('0')
+        && cleaned.bytes().all(|byte| (b'0'..=b'7').contains(&byte))
+        && let Some(value) = radix(&cleaned, 8)
+    {
+        return Ok(value);
     }
     let value: f64 = cleaned.parse().map_err(|_| failed("invalid syntax"))?;
     if value.is_infinite() && !cleaned.bytes().any(|byte| byte.eq_ignore_ascii_case(&b'n')) {

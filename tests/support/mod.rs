@@ -4,6 +4,7 @@ mod data;
 pub mod grpc;
 mod http;
 mod otlp;
+pub mod promql_script;
 #[cfg(feature = "window")]
 pub mod screen;
 mod serve;

@@ -150,7 +150,7 @@ pub fn fraction(lower: f64, upper: f64, histogram: &FloatHistogram) -> (f64, Opt
     } else {
         count = histogram.count;
     }
-    let capped = |rank: Option<f64>| rank.filter(|rank| !(*rank > count)).unwrap_or(count);
+    let capped = |rank: Option<f64>| rank.map_or(count, |rank| if rank > count { count } else { rank });
     ((capped(upper_rank) - capped(lower_rank)) / histogram.count, skew)
 }
 

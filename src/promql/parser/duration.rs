@@ -2,9 +2,9 @@
 
 use super::{Parsed, Parser};
 use crate::promql::ast::{DurationExpr, DurationOp, DurationValue, Expr, NumberLiteral};
-use crate::promql::lexer::{Kind, Token};
 use crate::promql::position::Span;
 use crate::promql::text::NS_PER_SECOND;
+use crate::promql::token::{Kind, Token};
 
 /// Binds tighter the larger; a sign binds as `*` does.
 const POWER: u8 = 3;

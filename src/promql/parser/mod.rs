@@ -15,9 +15,10 @@ use super::ast::{
 };
 use super::error::ParseError;
 use super::functions::Function;
-use super::lexer::{Kind, Lexer, Token};
+use super::lexer::Lexer;
 use super::position::Span;
 use super::text::{NS_PER_SECOND, float_f, parse_duration, parse_number, quote, unquote};
+use super::token::{Kind, Token};
 use crate::source::Matcher;
 use smol_str::SmolStr;
 

@@ -3,7 +3,7 @@
 use super::{Parsed, Parser, regex_check};
 use crate::model::labels::METRIC_NAME;
 use crate::promql::ast::{DurationValue, Expr, Extension, MatrixSelector, Subquery, VectorSelector};
-use crate::promql::lexer::{Kind, Token};
+use crate::promql::token::{Kind, Token};
 use crate::source::{MatchOp, Matcher};
 use smol_str::SmolStr;
 
