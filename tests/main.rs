@@ -14,6 +14,7 @@ mod durability;
 mod files;
 mod fuzz_smoke;
 mod promql_corpus;
+mod promql_differential;
 mod promql_queries;
 mod proxy;
 mod real_clients;

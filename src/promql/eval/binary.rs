@@ -234,8 +234,8 @@ fn float_row(steps: &mut Steps, op: BinaryOp, values: &[f64], swapped: bool, ret
         }
         return;
     }
-    for step in 0..values.len() {
-        let (left, right) = if swapped { (values[step], steps.values[step]) } else { (steps.values[step], values[step]) };
+    for (step, scalar) in values.iter().copied().enumerate() {
+        let (left, right) = if swapped { (scalar, steps.values[step]) } else { (steps.values[step], scalar) };
         let keep = floats(op, left, right).1;
         if return_bool {
             steps.values[step] = f64::from(u8::from(keep));

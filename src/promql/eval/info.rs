@@ -231,7 +231,13 @@ impl Engine<'_> {
             Expr::Call(call) if call.function.id == FunctionId::Info => {
                 return self.inspect(&call.args[0], path, found);
             }
-            Expr::Call(call) => call.args.iter().fold(false, |has, arg| self.inspect(arg, path, found) || has),
+            Expr::Call(call) => {
+                let mut has = false;
+                for arg in &call.args {
+                    has |= self.inspect(arg, path, found);
+                }
+                has
+            }
             Expr::Subquery(node) => {
                 path.push((self.millis(&node.offset, true).unwrap_or(0), self.fixed(node.at_time)));
                 let has = self.inspect(&node.expr, path, found);

@@ -301,7 +301,7 @@ pub(super) fn instant_rate(
             if per_second && (gauges[0] || gauges[1]) {
                 about.note(Note::NotCounter);
             }
-            if !per_second && !(gauges[0] && gauges[1]) {
+            if !per_second && gauges != [true, true] {
                 about.note(Note::NotGauge);
             }
             let mut result = now.as_ref().clone();

@@ -134,7 +134,11 @@ impl Parser<'_> {
             Kind::LeftParen => {
                 let inner = self.duration(0, context, expected)?;
                 let close = self.expect(Kind::RightParen, context, expected)?;
-                Ok(DurationExpr::Paren(Box::new(inner), token.at.to(close.at)))
+                let at = token.at.to(close.at);
+                Ok(match inner {
+                    DurationExpr::Paren(inner, _) => DurationExpr::Paren(inner, at),
+                    inner => DurationExpr::Paren(Box::new(inner), at),
+                })
             }
             _ => Err(self.unexpected(token, context, expected)),
         }
