@@ -1,8 +1,9 @@
 //! Alertmanager's API over real HTTP: alerts in and out, groups, silences, status, and what was acknowledged after `kill -9`.
 
-use crate::support::{Reply, Serve, get, post, request};
+use crate::support::{Reply, Serve, get, post, request, wait_until};
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 fn send(serve: &Serve, path: &str, body: &Value) -> Reply {
     post(serve.door("api"), path, "application/json", body.to_string().as_bytes()).unwrap()
@@ -89,4 +90,39 @@ fn what_was_acknowledged_is_there_after_kill_9() {
     serve.stop_with(Signal::KILL);
     let serve = Serve::over(folder.path());
     assert_eq!(read(&serve, "/api/v2/alerts"), before);
+}
+
+#[test]
+fn routes_are_taken_over_disarmed_and_what_they_decide_is_kept() {
+    let serve = Serve::start();
+    let api = serve.door("api");
+    let routes = "
+route: {receiver: hook, group_by: [alertname], group_wait: 0s}
+inhibit_rules: [{source_matchers: [severity=page], target_matchers: [severity=warn]}]
+receivers: [{name: hook, webhook_configs: [{url: 'http://127.0.0.1:9/secret'}]}]
+";
+    assert_eq!(request(api, "PUT", "/belvedere/v1/alerts/routes", &[], routes.as_bytes()).unwrap().status, 200);
+    let wrong = request(api, "PUT", "/belvedere/v1/alerts/routes", &[], b"route: {receiver: nobody}").unwrap();
+    assert_eq!((wrong.status, &wrong.json()["line"]), (400, &json!(1)));
+    let shown = get(api, "/belvedere/v1/alerts/routes").unwrap().text();
+    assert!(shown.contains("<secret>") && !shown.contains("127.0.0.1:9"), "{shown}");
+    assert_eq!(read(&serve, "/belvedere/v1/alerts/receivers")["receivers"][0]["armed"], false);
+
+    let page = alert("A", &[("severity", "page")]);
+    assert_eq!(send(&serve, "/api/v2/alerts", &json!([page, alert("A", &[("severity", "warn")])])).status, 200);
+    let told = wait_until(Duration::from_secs(10), || {
+        let told = read(&serve, "/belvedere/v1/alerts/notifications");
+        told["notifications"].get(0).cloned()
+    });
+    let told = told.expect("a flush within ten seconds");
+    assert_eq!((&told["armed"], &told["sent"]), (&json!(false), &json!(false)), "a rehearsal pages nobody");
+    assert_eq!(told["body"]["alerts"].as_array().unwrap().len(), 1, "the warning is inhibited");
+    assert_eq!(told["body"]["groupKey"], "{}:{alertname=\"A\"}");
+
+    let way = read(&serve, "/belvedere/v1/alerts/way?label=alertname%3DA&label=severity%3Dwarn");
+    assert_eq!((&way["state"], &way["steps"][0]["result"]["receiver"]), (&json!("suppressed"), &json!("hook")));
+    let armed = request(api, "POST", "/belvedere/v1/alerts/receivers/hook", &[], b"{\"armed\":true}").unwrap();
+    assert_eq!(armed.status, 200);
+    assert_eq!(read(&serve, "/belvedere/v1/alerts/receivers")["receivers"][0]["armed"], true);
+    assert_eq!(request(api, "POST", "/belvedere/v1/alerts/receivers/x", &[], b"{\"armed\":true}").unwrap().status, 404);
 }

@@ -4,6 +4,7 @@
 //! runs on the engine's reader threads; the sockets never wait for it. The collector owns the door itself: its addresses,
 //! its connections, and the gate that lets in only `Host` and `Origin` of this machine or origins that the user allowed.
 
+mod alerting;
 mod alertmanager;
 mod answer;
 mod health;

@@ -2,7 +2,7 @@
 
 use super::answer::{Answer, failure};
 use super::params::Params;
-use super::{alertmanager, health, jaeger, own};
+use super::{alerting, alertmanager, health, jaeger, own};
 use crate::collector::Handler;
 use crate::engine::{Engine, EngineError, WeakEngine};
 use crate::model::Door;
@@ -57,6 +57,10 @@ async fn route(engine: &Engine, request: Request<Incoming>) -> Answer {
     let params = Params::parse(&query);
     if let Some(answer) = health::answer(engine, &path) {
         return answer;
+    }
+    if let Some(rest) = path.strip_prefix("/belvedere/v1/alerts/") {
+        let answer = alerting::answer(engine, &head.method, rest, &params, body).await;
+        return answer.unwrap_or_else(|| failure(StatusCode::NOT_FOUND, format!("there is nothing at {path}")));
     }
     if let Some(rest) = path.strip_prefix("/belvedere/v1/") {
         let answer = own::answer(engine, &head.method, rest, params, body).await;
