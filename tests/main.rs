@@ -18,6 +18,7 @@ mod promql_differential;
 mod promql_queries;
 mod proxy;
 mod real_clients;
+mod rule_commands;
 mod support;
 mod trace_context;
 mod tracer_differential;

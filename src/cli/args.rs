@@ -120,6 +120,8 @@ pub enum Command {
         after_help = "Exit code 0 when a trace matched, 1 when the time ran out.\n\nExample:\n  belvedere wait checkout --timeout 30s"
     )]
     Wait(WaitArguments),
+    /// Run unit tests of rules
+    Test(super::test_rules::TestArguments),
     /// Is a file right, and what is in it
     Check(super::check::CheckArguments),
     /// Run the sample shop: services that call each other and send traces, logs and metrics
@@ -145,6 +147,9 @@ pub struct ServeArguments {
     /// Its doors.
     #[command(flatten)]
     pub doors: DoorArguments,
+    /// Folder with rule files and an Alertmanager configuration, read-only for as long as it runs; may be repeated
+    #[arg(long, value_name = "DIR")]
+    pub provision: Vec<PathBuf>,
 }
 
 /// `belvedere import`.

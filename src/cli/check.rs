@@ -23,6 +23,11 @@ pub struct CheckArguments {
 /// What can be checked.
 #[derive(clap::Subcommand, Debug)]
 enum CheckWhat {
+    /// Prometheus rule files, as promtool does, with advice
+    #[command(
+        after_help = "Exit code 0 when the files are right, 1 when not, 3 when lint found something and --lint-fatal is given.\n\nExample:\n  belvedere check rules rules/*.yml --lint all"
+    )]
+    Rules(super::check_rules::RulesArguments),
     /// An Alertmanager configuration; with labels, where an alert that has them goes
     #[command(
         after_help = "Exit code 0 when the configuration is right, 1 when not.\n\nExample:\n  belvedere check routes alertmanager.yml team=web severity=critical"
@@ -49,6 +54,7 @@ fn label(text: &str) -> Result<(String, String), String> {
 /// Runs the command.
 pub fn run(common: &Common, arguments: &CheckArguments) -> Result<u8, Failure> {
     match &arguments.what {
+        CheckWhat::Rules(rules) => super::check_rules::run(common, rules),
         CheckWhat::Routes(routes) => check_routes(common, routes),
     }
 }

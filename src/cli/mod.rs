@@ -6,6 +6,7 @@
 
 mod args;
 mod check;
+mod check_rules;
 pub mod demo;
 mod exec;
 mod export;
@@ -18,6 +19,7 @@ mod query;
 mod remote;
 mod reporting;
 mod serve;
+mod test_rules;
 mod wait;
 
 use args::{Arguments, Command, QueryWhat};
@@ -66,6 +68,7 @@ pub fn run() -> ExitCode {
         Some(Command::Exec(exec)) => exec::run(exec),
         Some(Command::Proxy(proxy)) => proxy::run(proxy),
         Some(Command::Check(check)) => check::run(common, check),
+        Some(Command::Test(test)) => test_rules::run(common, test),
         Some(Command::Headers(headers)) => headers::run(common, headers),
         Some(Command::Demo(demo)) => demo::run(demo, common.json).map_err(|error| Failure::new(error.to_string())),
     };

@@ -38,6 +38,9 @@ pub fn serve(arguments: &Arguments, serve: &ServeArguments) -> Result<u8, Failur
         Ok(engine) => engine,
         Err(error) => return Err(Failure::new(error.to_string())),
     };
+    for folder in &serve.provision {
+        provision(&engine, folder)?;
+    }
     let main = MainThread::start(engine)?;
     announce(&main.engine);
     main.wait();
@@ -69,6 +72,17 @@ pub fn window(arguments: &Arguments) -> Result<u8, Failure> {
     }
     main.engine.stop();
     ended.map(|_| DONE)
+}
+
+/// Reads a folder of rules and routes; what is wrong in it is told and left out.
+fn provision(engine: &Engine, folder: &Path) -> Result<(), Failure> {
+    let done = engine.provision(folder).map_err(|error| Failure::new(error.to_string()))?;
+    for problem in &done.problems {
+        eprintln!("belvedere: not provisioned: {problem}");
+    }
+    let routes = if done.routes { ", and routes, disarmed" } else { "" };
+    eprintln!("belvedere: {} rules of {} files{routes} from {}", done.rules, done.rule_files, folder.display());
+    Ok(())
 }
 
 /// The file as the window finds it from any folder; a link to a trace stays as it is.

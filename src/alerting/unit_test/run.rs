@@ -76,9 +76,12 @@ pub fn run(
             errors.extend(failed);
             return errors;
         }
-        let next = DurationNs(since.0 + step.0);
+        let next = DurationNs(since.0.saturating_add(step.0));
         while let Some(alert) = waiting.next_if(|alert| alert.eval_time < next) {
             errors.extend(check_alert(test, alert, &groups, options));
+        }
+        if next.0 == i64::MAX {
+            break;
         }
         since = next;
     }
