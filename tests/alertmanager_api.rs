@@ -126,3 +126,28 @@ receivers: [{name: hook, webhook_configs: [{url: 'http://127.0.0.1:9/secret'}]}]
     assert_eq!(read(&serve, "/belvedere/v1/alerts/receivers")["receivers"][0]["armed"], true);
     assert_eq!(request(api, "POST", "/belvedere/v1/alerts/receivers/x", &[], b"{\"armed\":true}").unwrap().status, 404);
 }
+
+#[test]
+fn rules_of_a_folder_are_evaluated_and_shown_as_prometheus_shows_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = "groups: [{name: g, interval: 1s, rules: [{record: one, expr: vector(1)}, {alert: Always, expr: one == 1, annotations: {text: 'v {{ $value }}'}}]}]";
+    std::fs::write(folder.path().join("rules.yml"), rules).unwrap();
+    let serve = Serve::start_with(&["--provision", folder.path().to_str().unwrap()]);
+    let fired = wait_until(Duration::from_secs(20), || {
+        let alerts = read(&serve, "/api/v1/alerts");
+        (alerts["data"]["alerts"][0]["state"] == "firing").then(|| alerts["data"]["alerts"][0].clone())
+    });
+    let fired = fired.expect("it fires within twenty seconds");
+    assert_eq!((&fired["annotations"]["text"], &fired["value"]), (&json!("v 1"), &json!("1e+00")));
+    let groups = read(&serve, "/api/v1/rules?type=alert")["data"]["groups"].clone();
+    assert_eq!((&groups[0]["name"], &groups[0]["interval"]), (&json!("g"), &json!(1.0)));
+    let rule = &groups[0]["rules"][0];
+    assert_eq!(
+        (&rule["name"], &rule["state"], &rule["health"], &rule["type"]),
+        (&json!("Always"), &json!("firing"), &json!("ok"), &json!("alerting"))
+    );
+    assert_eq!(read(&serve, "/api/v2/alerts")[0]["labels"]["alertname"], "Always", "routed as well");
+    let name = groups[0]["file"].as_str().unwrap().trim_start_matches('/').to_owned();
+    let refused = request(serve.door("api"), "PUT", &format!("/belvedere/v1/alerts/rules/{name}"), &[], b"groups: [").unwrap();
+    assert_eq!(refused.status, 400);
+}

@@ -1,11 +1,12 @@
-//! Belvedere's own objects about alerts, under `/belvedere/v1/alerts/`: the routes and who is armed, what was decided, and the
-//! way of a label set through every stage.
+//! Belvedere's own objects about alerts, under `/belvedere/v1/alerts/`: the routes and who is armed, rule files, what was
+//! decided, and the way of a label set through every stage.
 
 use super::answer::{Answer, body, failure, json};
 use super::params::Params;
 use crate::alerting::route::tree::Tree;
 use crate::engine::Engine;
 use crate::engine::alerts::{AlertsError, Snapshot};
+use crate::engine::rules::RulesError;
 use crate::model::Labels;
 use bytes::Bytes;
 use http::{Method, StatusCode};
@@ -28,12 +29,21 @@ pub async fn answer(engine: &Engine, method: &Method, path: &str, params: &Param
             Err(error) => failure(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
         },
         ["receivers", name] if is_put => arm(engine, name, &bytes).await,
+        ["rules", name @ ..] if is_put && !name.is_empty() => {
+            let (its_engine, name) = (engine.clone(), name.join("/"));
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            rules_told(engine.answer(move |_| Ok(its_engine.set_rule_file(&name, &text))).await)
+        }
+        ["rules", name @ ..] if method == Method::DELETE && !name.is_empty() => {
+            let (its_engine, name) = (engine.clone(), name.join("/"));
+            rules_told(engine.answer(move |_| Ok(its_engine.remove_rule_file(&name))).await)
+        }
         ["notifications"] if is_get => notifications(engine).await,
         ["way"] if is_get => match engine.alerts() {
             Ok(snapshot) => way(&snapshot, params),
             Err(error) => failure(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
         },
-        ["routes" | "receivers" | "notifications" | "way", ..] => {
+        ["routes" | "receivers" | "notifications" | "way" | "rules", ..] => {
             failure(StatusCode::METHOD_NOT_ALLOWED, format!("{method} is not for this path: /belvedere/v1/alerts/{path}"))
         }
         _ => return None,
@@ -49,6 +59,19 @@ fn told(result: Result<Result<(), AlertsError>, crate::source::SourceError>) -> 
             json(StatusCode::BAD_REQUEST, &object!({"error": error.to_string(), "line": line, "column": column}))
         }
         Ok(Err(error @ AlertsError::NoReceiver(_))) => failure(StatusCode::NOT_FOUND, error.to_string()),
+        Ok(Err(error)) => failure(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+        Err(error) => failure(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+    }
+}
+
+fn rules_told(result: Result<Result<(), RulesError>, crate::source::SourceError>) -> Answer {
+    match result {
+        Ok(Ok(())) => json(StatusCode::OK, &object!({})),
+        Ok(Err(RulesError::File(errors))) => {
+            let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            json(StatusCode::BAD_REQUEST, &object!({"error": errors.join("\n"), "errors": errors}))
+        }
+        Ok(Err(error @ RulesError::Provisioned(_))) => failure(StatusCode::CONFLICT, error.to_string()),
         Ok(Err(error)) => failure(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
         Err(error) => failure(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
     }

@@ -14,6 +14,7 @@ mod jaeger;
 pub mod objects;
 mod own;
 mod params;
+mod rules;
 mod server;
 
 pub use jaeger::read_trace_id;

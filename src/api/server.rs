@@ -2,7 +2,7 @@
 
 use super::answer::{Answer, failure};
 use super::params::Params;
-use super::{alerting, alertmanager, health, jaeger, own};
+use super::{alerting, alertmanager, health, jaeger, own, rules};
 use crate::collector::Handler;
 use crate::engine::{Engine, EngineError, WeakEngine};
 use crate::model::Door;
@@ -74,6 +74,9 @@ async fn route(engine: &Engine, request: Request<Incoming>) -> Answer {
     if let Some(rest) = path.strip_prefix("/api/") {
         if head.method != Method::GET && head.method != Method::HEAD {
             return failure(StatusCode::METHOD_NOT_ALLOWED, format!("{} is not for this path, use GET: {path}", head.method));
+        }
+        if let Some(answer) = rest.strip_prefix("v1/").and_then(|rest| rules::answer(engine, rest, &params)) {
+            return answer;
         }
         if let Some(answer) = jaeger::answer(engine, rest, params, crate::engine::now()).await {
             return answer;

@@ -6,6 +6,7 @@ use super::keep::Chores;
 use super::options::{EngineOptions, Place};
 use super::own::OwnTraces;
 use super::pulse::{PulseMeter, SAMPLE_EVERY, Totals};
+use super::rules::RuleDesk;
 use super::served::Served;
 use super::settings::Settings;
 use super::wake::WakeUp;
@@ -36,6 +37,7 @@ pub(super) struct Live {
     pub(super) handle: Handle,
     pub(super) served: Served,
     pub(super) alerts: AlertDesk,
+    pub(super) rules: RuleDesk,
     /// Workspaces that are open beside the served one.
     pub(super) beside: Mutex<HashMap<SourceId, Workspace>>,
     pub(super) collector: Collector,
@@ -64,6 +66,7 @@ impl Live {
             .map_err(|error| EngineError::System { what: "starting the runtime", reason: error.to_string() })?;
         let served = Served::new(workspace.clone());
         let alerts = AlertDesk::open(served.clone(), super::now())?;
+        let rules = RuleDesk::open(served.clone(), super::now());
         let changes = watch::Sender::new(workspace.revision());
         let settings = Settings(Arc::new(served.clone()));
         let token = if options.allow_remote { Some(settings.remote_token(random_token)?) } else { None };
@@ -85,6 +88,7 @@ impl Live {
             runtime: Mutex::new(Some(runtime)),
             served,
             alerts,
+            rules,
             beside: Mutex::default(),
             collector,
             options,
@@ -287,6 +291,7 @@ impl Engine {
         handle.spawn(measure(engine.downgrade()));
         handle.spawn(super::alerts::flush_when_due(engine.downgrade()));
         handle.spawn(super::metrics::look(engine.downgrade()));
+        handle.spawn(super::rules::evaluate_when_due(engine.downgrade()));
         Ok(engine)
     }
 

@@ -20,6 +20,7 @@ mod own;
 mod pulse;
 mod query;
 mod remember;
+pub mod rules;
 mod served;
 mod settings;
 mod stored_predicate;
