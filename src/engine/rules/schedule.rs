@@ -41,6 +41,7 @@ pub(super) struct LiveGroup {
 struct Entry {
     live: Arc<Mutex<LiveGroup>>,
     next: UnixNanos,
+    interval: DurationNs,
     provisioned: bool,
 }
 
@@ -113,15 +114,15 @@ impl RuleDesk {
         let mut due = Vec::new();
         for entry in lock(&self.entries).iter_mut().filter(|entry| entry.next <= now) {
             let Ok(mut live) = entry.live.try_lock() else {
-                // Still at work on the slot before: this one is missed.
-                entry.next = entry.next + DurationNs(1_000_000);
+                // Still at work on the slot before: this one is missed, and counted by the next.
+                entry.next = entry.next + entry.interval;
                 continue;
             };
             let at = live.group.slot(now);
             let interval = live.group.interval.0.max(1);
             let missed = live.state.evaluated_at.map_or(0, |last| (at.since(last).0 / interval - 1).max(0) as u64);
             live.state.missed += missed;
-            entry.next = UnixNanos(at.0 + interval);
+            (entry.next, entry.interval) = (UnixNanos(at.0 + interval), DurationNs(interval));
             due.push(Due { live: entry.live.clone(), at, missed });
         }
         due
@@ -192,16 +193,16 @@ impl RuleDesk {
             let entry = match known {
                 Some(place) => {
                     let entry = before.remove(place);
-                    let next = UnixNanos(group.slot(now).0 + group.interval.0);
+                    let (next, interval) = (UnixNanos(group.slot(now).0 + group.interval.0), group.interval);
                     {
                         let mut live = lock(&entry.live);
                         live.state = live.state.carried_over(&live.group, &group);
                         live.group = Arc::new(group);
                     }
-                    Entry { next, provisioned, ..entry }
+                    Entry { next, interval, provisioned, ..entry }
                 }
                 None => {
-                    let next = UnixNanos(group.slot(now).0 + group.interval.0);
+                    let (next, interval) = (UnixNanos(group.slot(now).0 + group.interval.0), group.interval);
                     let state = GroupState::new(&group, false);
                     let live = LiveGroup {
                         rules_took: vec![DurationNs(0); group.rules.len()],
@@ -210,7 +211,7 @@ impl RuleDesk {
                         took: DurationNs(0),
                         evaluations: 0,
                     };
-                    Entry { live: Arc::new(Mutex::new(live)), next, provisioned }
+                    Entry { live: Arc::new(Mutex::new(live)), next, interval, provisioned }
                 }
             };
             entries.push(entry);
