@@ -20,6 +20,8 @@ mod range;
 mod rate;
 mod row;
 mod select;
+#[cfg(test)]
+mod tests;
 mod window;
 
 pub use answer::{Answer, Evaluated, Stats, VectorSample};
