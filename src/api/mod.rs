@@ -14,6 +14,7 @@ mod jaeger;
 pub mod objects;
 mod own;
 mod params;
+pub mod prometheus;
 mod rules;
 mod server;
 

@@ -34,6 +34,16 @@ pub async fn answer(engine: &Engine, method: &Method, path: &str, params: Params
     let given = match parts.as_slice() {
         ["status"] if is_get => json(StatusCode::OK, &status(engine)),
         ["doors"] if is_get => json(StatusCode::OK, &doors(engine)),
+        ["discover-targets"] if is_get => {
+            let found = engine.discover_targets().await;
+            let targets: Vec<_> = found
+                .iter()
+                .map(|one| {
+                    serde_json::json!({ "address": one.address.to_string(), "process": one.process, "samples": one.samples })
+                })
+                .collect();
+            json(StatusCode::OK, &serde_json::json!({ "targets": targets }))
+        }
         ["accounts"] if is_get => {
             let accounts: Vec<AccountObject> = engine.accounts().iter().map(Into::into).collect();
             json(StatusCode::OK, &Accounts { accounts })
@@ -56,8 +66,8 @@ pub async fn answer(engine: &Engine, method: &Method, path: &str, params: Params
         ["import"] if is_post => import(engine, params.first("name").unwrap_or("upload"), body).await,
         ["show-window"] if is_post => show_window(engine, &body),
         [
-            "status" | "doors" | "accounts" | "services" | "runs" | "traces" | "export" | "analyze" | "compare" | "diff"
-            | "wait" | "import" | "show-window",
+            "status" | "doors" | "discover-targets" | "accounts" | "services" | "runs" | "traces" | "export" | "analyze"
+            | "compare" | "diff" | "wait" | "import" | "show-window",
             ..,
         ] => {
             let expected = if matches!(parts[0], "import" | "show-window") { "POST" } else { "GET" };

@@ -2,7 +2,7 @@
 
 use super::answer::{Answer, failure};
 use super::params::Params;
-use super::{alerting, alertmanager, health, jaeger, own, rules};
+use super::{alerting, alertmanager, health, jaeger, own, prometheus, rules};
 use crate::collector::Handler;
 use crate::engine::{Engine, EngineError, WeakEngine};
 use crate::model::Door;
@@ -65,6 +65,11 @@ async fn route(engine: &Engine, request: Request<Incoming>) -> Answer {
     if let Some(rest) = path.strip_prefix("/belvedere/v1/") {
         let answer = own::answer(engine, &head.method, rest, params, body).await;
         return answer.unwrap_or_else(|| failure(StatusCode::NOT_FOUND, format!("there is nothing at {path}")));
+    }
+    if let Some(rest) = path.strip_prefix("/api/v1/")
+        && let Some(answer) = prometheus::answer(engine, &head.method, rest, Params::parse(&query)).await
+    {
+        return answer;
     }
     if let Some(rest) = path.strip_prefix("/api/v2/")
         && let Some(answer) = alertmanager::answer(engine, &head.method, rest, Params::parse(&query), body).await

@@ -213,6 +213,37 @@ pub enum QueryWhat {
     /// Traces with a matching span, newest first
     #[command(after_help = "Example:\n  belvedere query traces 'payment' --limit 20 --json")]
     Traces(QueryTracesArguments),
+    /// Metrics with PromQL: at one moment, or from --start to --end every --step
+    #[command(
+        after_help = "With --json the body that Prometheus' HTTP API gives. Exit code 1 when nothing is there.\n\nExamples:\n  belvedere query promql 'sum by (job) (rate(http_requests_total[5m]))'\n  belvedere query promql up --start 2026-03-02T09:00:00Z --end 2026-03-02T10:00:00Z --step 1m --json"
+    )]
+    Promql(QueryPromqlArguments),
+}
+
+/// `belvedere query promql`.
+#[derive(Args, Debug)]
+pub struct QueryPromqlArguments {
+    /// The query
+    #[arg(required = true)]
+    pub expression: Vec<String>,
+    /// When: seconds since 1970 or RFC 3339 [default: now]
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["start", "end", "step"])]
+    pub time: Option<String>,
+    /// First step of a range
+    #[arg(long, value_name = "TIME", requires = "end", requires = "step")]
+    pub start: Option<String>,
+    /// No step of a range is later
+    #[arg(long, value_name = "TIME", requires = "start")]
+    pub end: Option<String>,
+    /// Between steps: seconds or `1m30s`
+    #[arg(long, value_name = "DURATION", requires = "start")]
+    pub step: Option<String>,
+    /// At most this many series [default: all]
+    #[arg(long, value_name = "COUNT")]
+    pub limit: Option<usize>,
+    /// What Belvedere records of itself instead
+    #[arg(long)]
+    pub own: bool,
 }
 
 /// `belvedere query traces`.

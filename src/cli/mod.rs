@@ -16,6 +16,7 @@ mod insight;
 mod print;
 mod proxy;
 mod query;
+mod query_promql;
 mod remote;
 mod reporting;
 mod serve;
@@ -60,6 +61,7 @@ pub fn run() -> ExitCode {
         Some(Command::Export(export)) => export::run(common, export),
         Some(Command::Query(query)) => match &query.what {
             QueryWhat::Traces(traces) => query::traces(common, traces),
+            QueryWhat::Promql(promql) => query_promql::run(common, promql),
         },
         Some(Command::Compare(compare)) => insight::compare(common, compare),
         Some(Command::Analyze(analyze)) => insight::analyze(common, analyze),

@@ -82,6 +82,15 @@ impl Running {
         serde_json::from_slice(&text).map_err(|error| self.strange(path, &error))
     }
 
+    /// Asks `/api/v1/PATH`, Prometheus' API: whether it is a success, and the body.
+    pub fn prometheus(&self, path: &str, pairs: &[(&str, &str)], within: Duration) -> Result<(bool, Bytes), Failure> {
+        let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+        let path = format!("/api/v1/{path}?{query}");
+        let asked = client::request(self.api, Method::GET, &path, "application/octet-stream", Bytes::new(), within);
+        let (status, bytes) = self.runtime.block_on(asked).map_err(|error| Failure::new(error.to_string()))?;
+        Ok((status.is_success(), bytes))
+    }
+
     fn send(
         &self,
         method: Method,

@@ -32,6 +32,16 @@ pub(super) fn of_port(address: SocketAddr) -> Option<String> {
     }))
 }
 
+/// Addresses that somebody on this machine listens on.
+pub(super) fn listeners() -> Vec<SocketAddr> {
+    ["/proc/net/tcp", "/proc/net/tcp6"]
+        .iter()
+        .filter_map(|path| fs::read_to_string(path).ok())
+        .flat_map(|table| listening(&table))
+        .map(|socket| SocketAddr::new(socket.ip, socket.port))
+        .collect()
+}
+
 /// Listening sockets in a table.
 fn listening(table: &str) -> Vec<Socket> {
     table.lines().skip(1).filter_map(socket).collect()

@@ -2,13 +2,14 @@
 //! and, when asked to, of its machine.
 
 use super::live::Live;
-use super::{Engine, EngineError, WeakEngine, host, now};
+use super::{DoorState, Engine, EngineError, WeakEngine, host, now};
 use crate::collector::Sink;
 use crate::collector::scrape::config::ScrapeConfig;
-use crate::collector::scrape::{Scraper, Targets};
+use crate::collector::scrape::{Found, Scraper, Targets, discover};
 use crate::model::{Door, Labels, SampleBatch};
 use crate::source::SeriesSource;
 use crate::wire::exposition::{Dialect, read};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,15 @@ impl Engine {
     /// Targets that are scraped; none without a scrape configuration.
     pub fn scrape_targets(&self) -> Targets {
         self.scraper().map(Scraper::targets).unwrap_or_default()
+    }
+
+    /// Programs on this machine that answer `/metrics`, to be offered as targets. Asks each listening port once.
+    pub async fn discover_targets(&self) -> Vec<Found> {
+        let ports = self.doors().into_iter().flat_map(|status| match status.state {
+            DoorState::Open(addresses) => addresses.iter().map(SocketAddr::port).collect(),
+            _ => Vec::new(),
+        });
+        discover(&ports.collect::<Vec<_>>()).await
     }
 
     /// The scrape configuration as text, secrets hidden, with what of it is not followed; empty without one.

@@ -6,10 +6,13 @@
 
 mod client;
 pub mod config;
+mod discover;
 mod md5;
 mod page;
 pub mod relabel;
 pub mod target;
+
+pub use discover::{Found, discover};
 
 use super::connection;
 use super::sink::Sink;
