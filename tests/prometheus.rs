@@ -41,7 +41,7 @@ const CORPUS: [&str; 44] = [
     "max by (job) (temperature)",
     "stddev by (job) (temperature)",
     "quantile by (job) (0.9, temperature)",
-    "topk(2, sum by (job, code) (requests_total))",
+    "topk(1, temperature)",
     "bottomk by (job) (1, temperature)",
     r#"count_values("value", round(temperature, 5))"#,
     "avg_over_time(temperature[3m])",
