@@ -95,7 +95,7 @@ mod tests {
             tokio::spawn(async move {
                 while let Ok((mut stream, _)) = listener.accept().await {
                     let mut head = [0; 2048];
-                    stream.read(&mut head).await.ok();
+                    let _length = stream.read(&mut head).await.unwrap_or(0);
                     let answer =
                         format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
                     stream.write_all(answer.as_bytes()).await.ok();
