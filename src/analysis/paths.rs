@@ -130,6 +130,10 @@ impl Paths {
 pub struct DiffRow {
     /// As [`Paths::path`] prints it.
     pub path: String,
+    /// Service of its last step.
+    pub service: SmolStr,
+    /// Span name of its last step.
+    pub name: SmolStr,
     /// Steps above it.
     pub depth: u32,
     /// Spans in A.
@@ -144,6 +148,14 @@ pub struct DiffRow {
     pub self_ns_a: i64,
     /// Sum of self times in B.
     pub self_ns_b: i64,
+    /// Spans with an error in A.
+    pub errors_a: u64,
+    /// Spans with an error in B.
+    pub errors_b: u64,
+    /// A trace of A that has it.
+    pub example_a: Option<TraceId>,
+    /// A trace of B that has it.
+    pub example_b: Option<TraceId>,
 }
 
 /// Every path of either side, parents before children, in the order A has them, then those only B has. Sums of several
@@ -161,7 +173,8 @@ pub fn diff(a: &Paths, b: &Paths) -> Vec<DiffRow> {
             map.push(at);
             if at as usize == rows.len() {
                 let depth = if parent == NONE { 0 } else { rows[parent as usize].depth + 1 };
-                rows.push(DiffRow { path: merged.path(at), depth, ..DiffRow::default() });
+                let (service, name) = (frame.service.clone(), frame.name.clone());
+                rows.push(DiffRow { path: merged.path(at), service, name, depth, ..DiffRow::default() });
             }
             let row = &mut rows[at as usize];
             let (count, duration, own) = if side == 0 {
@@ -172,6 +185,12 @@ pub fn diff(a: &Paths, b: &Paths) -> Vec<DiffRow> {
             *count = frame.count;
             *duration = per_trace(frame.total_ns);
             *own = per_trace(frame.self_ns);
+            let example = frame.examples.first().copied();
+            if side == 0 {
+                (row.errors_a, row.example_a) = (frame.errors, example);
+            } else {
+                (row.errors_b, row.example_b) = (frame.errors, example);
+            }
         }
     }
     in_tree_order(&merged, rows)

@@ -12,6 +12,7 @@ mod doors;
 mod error;
 mod files;
 mod host;
+pub mod insight;
 mod keep;
 mod live;
 mod metrics;

@@ -43,6 +43,8 @@ pub fn offered(command: Command, state: &State, views: &Views) -> bool {
         | Command::ZoomUiOut
         | Command::ZoomUiReset => true,
         Command::GoTraces => views.has(Screen::Traces),
+        Command::GoFindings => views.has(Screen::Findings),
+        Command::GoCompare => views.has(Screen::Compare),
         Command::GoHeaders => views.has(Screen::Headers),
         Command::Back => state.history.can_back(),
         Command::Forward => state.history.can_forward(),
@@ -104,6 +106,7 @@ fn one(ctx: &Context, state: &mut State, views: &mut Views, for_view: &mut Vec<C
             }
             let place = match state.history.here() {
                 Place::Traces { query, .. } => Place::Traces { source, query: query.clone() },
+                Place::Findings { query, .. } => Place::Findings { source, query: query.clone() },
                 _ => Place::traces_of(source),
             };
             if views.has(place.screen()) {
@@ -161,6 +164,13 @@ fn one(ctx: &Context, state: &mut State, views: &mut Views, for_view: &mut Vec<C
         }
         Request::ZoomUi(percent) => zoom(ctx, percent),
         Request::ClearNotices => state.notices.clear(),
+        Request::KeepUndoable { key, value, said } => {
+            let before = state.engine.setting(key).unwrap_or_default();
+            let number = state.undoable(Step::Setting(key, before));
+            let toast = Toast::new(Level::Info, said).with_action("Undo", Request::UndoStep(number));
+            state.notices.push(toast, state.now);
+            state.in_background(move |engine| engine.set_setting(key, &value));
+        }
         Request::Keep(key, value) => state.in_background(move |engine| engine.set_setting(key, &value)),
         Request::MaskKeys(keys) => state.in_background(move |engine| engine.set_masked_keys(&keys)),
     }
@@ -169,7 +179,13 @@ fn one(ctx: &Context, state: &mut State, views: &mut Views, for_view: &mut Vec<C
 fn run(ctx: &Context, state: &mut State, views: &mut Views, command: Command) {
     let percent = (ctx.zoom_factor() * 100.0).round() as u32;
     match command {
-        Command::GoHome | Command::GoTraces | Command::GoHeaders | Command::GoSettings | Command::GoNotifications => {
+        Command::GoHome
+        | Command::GoTraces
+        | Command::GoFindings
+        | Command::GoCompare
+        | Command::GoHeaders
+        | Command::GoSettings
+        | Command::GoNotifications => {
             if let Some(place) = rail::place_of(command, state) {
                 state.history.go(place);
                 arrived(state, views);
@@ -237,7 +253,7 @@ fn zoom(ctx: &Context, percent: u32) {
 /// The window came to another place: the source follows it and its view hears of it.
 fn arrived(state: &mut State, views: &mut Views) {
     let place = state.history.here().clone();
-    if matches!(place, Place::Traces { .. } | Place::Trace { .. }) {
+    if matches!(place, Place::Traces { .. } | Place::Trace { .. } | Place::Findings { .. } | Place::Compare { .. }) {
         state.source = place.source();
     }
     if place == Place::Notifications {
@@ -340,6 +356,7 @@ fn undo(state: &mut State, number: u64) {
             }
             state.facts.expire();
         }
+        Step::Setting(key, before) => state.in_background(move |engine| engine.set_setting(key, &before)),
         Step::Range(range, live) => {
             state.range = range;
             state.live = live;

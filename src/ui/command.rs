@@ -96,6 +96,10 @@ commands! {
     GoHome(GoTo, "Home", "", Keys::Chord(Key::G, Key::H)),
     /// Traces.
     GoTraces(GoTo, "Traces", "", Keys::Chord(Key::G, Key::T)),
+    /// Findings.
+    GoFindings(GoTo, "Findings", "What is wrong with the traces that match", Keys::Chord(Key::G, Key::F)),
+    /// Compare.
+    GoCompare(GoTo, "Compare", "Two traces, runs or selections beside each other", Keys::Chord(Key::G, Key::C)),
     /// Header inspector.
     GoHeaders(GoTo, "Headers", "What a request carries of its trace", Keys::Chord(Key::G, Key::I)),
     /// Settings.
@@ -176,6 +180,15 @@ commands! {
     /// Open what is selected.
     OpenRow(Lists, "Open selected", "", Keys::One(NONE, Key::Enter)),
 
+    /// Leaves a finding out of the list from now on.
+    SilenceFinding(Lists, "Silence finding", "It leaves the list until it is brought back, with Undo", Keys::One(NONE, Key::S)),
+    /// Copies the findings or the comparison for a ticket.
+    CopyList(Lists, "Copy as Markdown", "What the view shows, for a ticket", Keys::One(NONE, Key::Y)),
+    /// Sides of a comparison change places.
+    SwapSides(Lists, "Swap sides", "", Keys::One(SHIFT, Key::S)),
+
+    /// Compares the open trace with another one.
+    CompareTrace(Trace, "Compare with\u{2026}", "With another trace of the same operation", Keys::One(SHIFT, Key::C)),
     /// Flame tab.
     ShowFlame(Trace, "Flame graph", "", Keys::One(NONE, Key::Num1)),
     /// Waterfall tab.

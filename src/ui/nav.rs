@@ -15,6 +15,10 @@ pub enum Screen {
     Traces,
     /// One trace.
     Trace,
+    /// What is wrong with the stored traces.
+    Findings,
+    /// Two traces, runs or selections beside each other.
+    Compare,
     /// Header inspector.
     Headers,
     /// Notifications.
@@ -29,6 +33,8 @@ impl Screen {
         match self {
             Self::Home => "Home",
             Self::Traces | Self::Trace => "Traces",
+            Self::Findings => "Findings",
+            Self::Compare => "Compare",
             Self::Headers => "Headers",
             Self::Notifications => "Notifications",
             Self::Settings => "Settings",
@@ -76,12 +82,55 @@ pub enum Place {
         /// Span to select.
         span: Option<SpanId>,
     },
+    /// What is wrong with the traces that match.
+    Findings {
+        /// Source that is looked at.
+        source: SourceId,
+        /// Query text.
+        query: String,
+    },
+    /// Two sides beside each other.
+    Compare {
+        /// Source that is looked at first.
+        source: SourceId,
+        /// What the sides are.
+        by: CompareBy,
+        /// Side A: a trace id, a run's name or a query; empty when it is to be chosen.
+        a: String,
+        /// Side B.
+        b: String,
+    },
     /// Header inspector.
     Headers,
     /// Notifications.
     Notifications,
     /// Settings.
     Settings(SettingsPage),
+}
+
+/// What stands on the two sides of a comparison.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum CompareBy {
+    /// Two traces.
+    #[default]
+    Traces,
+    /// Two lives of a service.
+    Runs,
+    /// The traces of two queries.
+    Selections,
+}
+
+impl CompareBy {
+    /// All, with the word in settings and the text of the choice.
+    pub const ALL: [(Self, &'static str, &'static str); 3] = [
+        (Self::Traces, "traces", "Two traces"),
+        (Self::Runs, "runs", "Two runs"),
+        (Self::Selections, "selections", "Two selections"),
+    ];
+
+    fn word(self) -> &'static str {
+        Self::ALL.iter().find(|(by, ..)| *by == self).map_or("", |(_, word, _)| word)
+    }
 }
 
 impl Place {
@@ -104,6 +153,8 @@ impl Place {
             Self::Home { .. } => Screen::Home,
             Self::Traces { .. } => Screen::Traces,
             Self::Trace { .. } => Screen::Trace,
+            Self::Findings { .. } => Screen::Findings,
+            Self::Compare { .. } => Screen::Compare,
             Self::Headers => Screen::Headers,
             Self::Notifications => Screen::Notifications,
             Self::Settings(_) => Screen::Settings,
@@ -113,7 +164,10 @@ impl Place {
     /// The source it reads; the workspace where it reads none.
     pub fn source(&self) -> SourceId {
         match self {
-            Self::Traces { source, .. } | Self::Trace { source, .. } => *source,
+            Self::Traces { source, .. }
+            | Self::Trace { source, .. }
+            | Self::Findings { source, .. }
+            | Self::Compare { source, .. } => *source,
             _ => WORKSPACE,
         }
     }
@@ -153,6 +207,12 @@ impl Place {
             Self::Trace { source, id, span } if *source == WORKSPACE => {
                 serde_json::json!({"screen": "trace", "link": link(*id, *span)})
             }
+            Self::Findings { source, query } if *source == WORKSPACE => {
+                serde_json::json!({"screen": "findings", "query": query})
+            }
+            Self::Compare { source, by, a, b } if *source == WORKSPACE => {
+                serde_json::json!({"screen": "compare", "by": by.word(), "a": a, "b": b})
+            }
             Self::Headers => serde_json::json!({"screen": "headers"}),
             _ => return None,
         };
@@ -167,6 +227,12 @@ impl Place {
             "trace" => {
                 let (id, span) = read_link(value["link"].as_str()?)?;
                 Some(Self::Trace { source: WORKSPACE, id, span })
+            }
+            "findings" => Some(Self::Findings { source: WORKSPACE, query: value["query"].as_str()?.to_owned() }),
+            "compare" => {
+                let by = CompareBy::ALL.iter().find(|(_, word, _)| value["by"] == *word)?.0;
+                let side = |key: &str| value[key].as_str().map(str::to_owned);
+                Some(Self::Compare { source: WORKSPACE, by, a: side("a")?, b: side("b")? })
             }
             "headers" => Some(Self::Headers),
             _ => None,
@@ -241,7 +307,7 @@ impl History {
 
     /// Takes every place of a closed source out; the window goes Home when it was there.
     pub fn forget(&mut self, source: SourceId) {
-        let gone = |place: &Place| matches!(place, Place::Traces { .. } | Place::Trace { .. }) && place.source() == source;
+        let gone = |place: &Place| place.source() == source;
         let here = self.here().clone();
         let before = self.places[..self.at].iter().filter(|place| gone(place)).count();
         self.places.retain(|place| !gone(place));
@@ -263,7 +329,10 @@ mod tests {
     fn a_place_of_the_workspace_is_kept_and_found_again() {
         let trace = Place::Trace { source: WORKSPACE, id: TraceId([7; 16]), span: Some(SpanId::from(5)) };
         let list = Place::Traces { source: WORKSPACE, query: "name = \"a\"".to_owned() };
-        for place in [trace, list, Place::Headers] {
+        let findings = Place::Findings { source: WORKSPACE, query: "service = cart".to_owned() };
+        let (a, b) = ("version = 1".to_owned(), "version = 2".to_owned());
+        let compare = Place::Compare { source: WORKSPACE, by: CompareBy::Selections, a, b };
+        for place in [trace, list, findings, compare, Place::Headers] {
             assert_eq!(Place::read(&place.to_json().unwrap()), Some(place));
         }
         assert_eq!(Place::traces_of(SourceId(4)).to_json(), None, "a file is gone after a restart");

@@ -42,6 +42,8 @@ impl Look {
 pub enum Step {
     /// Spans that were cleared.
     Clear(ClearId),
+    /// A setting of the workspace and its text before.
+    Setting(&'static str, String),
     /// The range and Live before a drag.
     Range(Range, bool),
 }

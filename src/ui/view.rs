@@ -180,6 +180,15 @@ pub enum Request {
     ClearNotices,
     /// Keep a setting of the window in the workspace: key and JSON text.
     Keep(&'static str, String),
+    /// As [`Request::Keep`], with a toast that says what was done and offers Undo.
+    KeepUndoable {
+        /// Key.
+        key: &'static str,
+        /// JSON text.
+        value: String,
+        /// What was done, for the toast.
+        said: String,
+    },
     /// Mask the values of these keys from now on.
     MaskKeys(Vec<String>),
 }

@@ -269,8 +269,10 @@ impl Palette {
             if matches!(
                 command,
                 Command::Palette | Command::PaletteCommands | Command::Menu | Command::GoHome | Command::GoTraces
-            ) || matches!(command, Command::GoSettings | Command::GoNotifications | Command::GoHeaders)
-            {
+            ) || matches!(
+                command,
+                Command::GoSettings | Command::GoNotifications | Command::GoHeaders | Command::GoFindings | Command::GoCompare
+            ) {
                 continue;
             }
             if let Some(found) = fuzzy::find(typed, command.text()) {
@@ -365,6 +367,8 @@ fn places(typed: &str, around: &Around<'_>, rows: &mut Vec<Row>) {
     for (command, icon) in [
         (Command::GoHome, Icon::Home),
         (Command::GoTraces, Icon::Traces),
+        (Command::GoFindings, Icon::Bolt),
+        (Command::GoCompare, Icon::Compare),
         (Command::GoHeaders, Icon::Terminal),
         (Command::GoNotifications, Icon::Bell),
         (Command::GoSettings, Icon::Gear),

@@ -1,7 +1,7 @@
 //! The rail at the left: the screens that exist, Notifications, Help and Settings at its foot.
 
 use crate::ui::command::Command;
-use crate::ui::nav::{Place, Screen, SettingsPage};
+use crate::ui::nav::{CompareBy, Place, Screen, SettingsPage};
 use crate::ui::state::State;
 use crate::ui::theme::size::{part, radius, space};
 use crate::ui::theme::{self, Face, Icon, icon};
@@ -65,8 +65,14 @@ pub fn show(ui: &mut Ui, state: &mut State, views: &Views) {
         let on = matches!(here, Screen::Traces | Screen::Trace);
         row(ui, &mut y, Command::GoTraces, Icon::Traces, "Traces", 0, on);
     }
+    if views.has(Screen::Findings) {
+        row(ui, &mut y, Command::GoFindings, Icon::Bolt, "Findings", 0, here == Screen::Findings);
+    }
     if views.has(Screen::Headers) {
         group(ui, &mut y, "Lab");
+        if views.has(Screen::Compare) {
+            row(ui, &mut y, Command::GoCompare, Icon::Compare, "Compare", 0, here == Screen::Compare);
+        }
         row(ui, &mut y, Command::GoHeaders, Icon::Terminal, "Headers", 0, here == Screen::Headers);
     }
     let mut foot = rect.bottom() - 8.0 - 3.0 * part::ROW;
@@ -85,6 +91,17 @@ pub fn place_of(command: Command, state: &State) -> Option<Place> {
     match command {
         Command::GoHome => Some(Place::HOME),
         Command::GoTraces => Some(Place::traces_of(state.source)),
+        Command::GoFindings => {
+            let query = match state.history.here() {
+                Place::Traces { query, .. } => query.clone(),
+                _ => String::new(),
+            };
+            Some(Place::Findings { source: state.source, query })
+        }
+        Command::GoCompare => {
+            let (a, b) = (String::new(), String::new());
+            Some(Place::Compare { source: state.source, by: CompareBy::default(), a, b })
+        }
         Command::GoHeaders => Some(Place::Headers),
         Command::GoNotifications => Some(Place::Notifications),
         Command::GoSettings => Some(Place::Settings(SettingsPage::default())),

@@ -156,3 +156,9 @@ fn a_trace_is_drawn_with_its_critical_path() {
 fn the_header_inspector_is_drawn() {
     draw("headers", scene::shop, scene::receiving, &[Request::Go(Place::Headers)]);
 }
+
+#[test]
+fn findings_are_drawn() {
+    let place = Place::Findings { source: WORKSPACE, query: String::new() };
+    draw("findings", scene::shop, scene::receiving, &[Request::Go(place)]);
+}

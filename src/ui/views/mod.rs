@@ -2,10 +2,13 @@
 //!
 //! A screen whose view is not built is not in the rail, the palette or the shortcuts: nothing is offered that leads nowhere.
 
+mod answer;
+pub mod findings;
 pub mod headers;
 pub mod home;
 pub(crate) mod menu;
 pub mod notifications;
+mod query_bar;
 pub mod settings;
 pub mod shared;
 #[cfg(test)]
@@ -30,6 +33,7 @@ impl Default for Views {
                 (Screen::Home, Box::new(home::HomeView::default())),
                 (Screen::Traces, Box::new(traces::TracesView::new(list.clone()))),
                 (Screen::Trace, Box::new(trace::TraceView::new(list))),
+                (Screen::Findings, Box::new(findings::FindingsView::default())),
                 (Screen::Headers, Box::new(headers::HeadersView::default())),
                 (Screen::Notifications, Box::new(notifications::NotificationsView::default())),
                 (Screen::Settings, Box::new(settings::SettingsView::default())),

@@ -2,7 +2,10 @@
 
 use crate::engine::{Query, SourceId};
 use crate::model::TraceId;
+use crate::search::SearchError;
 use crate::source::SourceError;
+use crate::ui::theme;
+use egui::{Align, Area, Id, Layout, Order, Rect, Sense, Stroke, Ui, UiBuilder};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// See the module comment. Clones share it.
@@ -42,6 +45,27 @@ impl ListState {
         let at = self.position(source, id)?.checked_add_signed(by)?;
         self.traces.get(at).copied()
     }
+}
+
+/// What a view shows of a failed search.
+pub(crate) fn told(error: SearchError) -> SourceError {
+    match error {
+        SearchError::Source(error) => error,
+        other => SourceError::Read(other.to_string()),
+    }
+}
+
+/// A panel over the content, from the right, for windows too narrow to have it beside.
+pub(crate) fn sheet(ui: &Ui, id: &str, rect: Rect, content: impl FnOnce(&mut Ui)) {
+    let theme = theme::of(ui.ctx());
+    Area::new(Id::unique(id)).fixed_pos(rect.min).order(Order::Middle).show(ui.ctx(), |ui| {
+        ui.painter().rect_filled(rect, 0.0, theme.panel);
+        ui.painter().vline(rect.left() + 0.5, rect.y_range(), Stroke::new(1.0, theme.hairline_strong));
+        let mut child = ui.new_child(UiBuilder::new().max_rect(rect).layout(Layout::top_down(Align::Min)));
+        child.spacing_mut().item_spacing.y = 0.0;
+        content(&mut child);
+        ui.allocate_rect(rect, Sense::hover());
+    });
 }
 
 /// The answer of a query that has just finished, which is idle afterwards.

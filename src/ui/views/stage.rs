@@ -18,7 +18,7 @@ use std::sync::Arc;
 /// What the shell would hold.
 pub(super) struct Stage<V> {
     pub(super) view: V,
-    engine: Engine,
+    pub(super) engine: Engine,
     services: ServiceColours,
     place: Option<Place>,
     keyboard: Keyboard,
@@ -68,7 +68,7 @@ impl<V: View> Stage<V> {
 pub(super) fn stage<V: View + 'static>(spans: &[Span], view: V, place: Place) -> Harness<'static, Stage<V>> {
     let source = MemorySource::new("test", &SpanBatch::from_spans(spans));
     let engine = Engine::over(vec![OpenSource { id: WORKSPACE, spans: Arc::new(source), path: None, report: None }]);
-    assert!(matches!(place.screen(), Screen::Trace | Screen::Traces | Screen::Headers));
+    assert!(matches!(place.screen(), Screen::Trace | Screen::Traces | Screen::Headers | Screen::Findings | Screen::Compare));
     let state = Stage {
         view,
         engine,

@@ -9,7 +9,6 @@ mod groups;
 mod header;
 mod list;
 mod preview;
-mod query_bar;
 mod spans;
 mod summed;
 mod table;
@@ -17,6 +16,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+use super::query_bar::QueryBar;
 use super::shared::ListShared;
 use crate::engine::{Engine, HiddenRule, SourceId};
 use crate::model::{TraceId, TraceSummary};
@@ -35,7 +35,6 @@ use groups::{GroupBy, GroupOrder, Groups};
 use list::{FIRST_LIMIT, List, Question, RunFilter};
 use preview::Preview;
 pub use preview::Shape;
-use query_bar::QueryBar;
 use spans::Spans;
 use std::collections::HashSet;
 use table::Table;

@@ -53,17 +53,7 @@ fn ask(view: &mut TracesView, ctx: &ViewContext<'_>) {
 pub(super) fn sheet(view: &mut TracesView, ui: &mut Ui, ctx: &mut ViewContext<'_>, area: Rect) {
     let width = part::DETAILS.min(area.width() - 48.0);
     let rect = Rect::from_min_max(pos2(area.right() - width, area.top()), area.max);
-    egui::Area::new(egui::Id::unique("traces_preview_sheet")).fixed_pos(rect.min).order(egui::Order::Middle).show(
-        ui.ctx(),
-        |ui| {
-            ui.painter().rect_filled(rect, 0.0, ctx.theme.panel);
-            ui.painter().vline(rect.left() + 0.5, rect.y_range(), egui::Stroke::new(1.0, ctx.theme.hairline_strong));
-            let mut child = ui.new_child(egui::UiBuilder::new().max_rect(rect).layout(Layout::top_down(Align::Min)));
-            child.spacing_mut().item_spacing.y = 0.0;
-            show(view, &mut child, ctx);
-            ui.allocate_rect(rect, Sense::hover());
-        },
-    );
+    crate::ui::views::shared::sheet(ui, "traces_preview_sheet", rect, |ui| show(view, ui, ctx));
 }
 
 pub(super) fn show(view: &mut TracesView, ui: &mut Ui, ctx: &mut ViewContext<'_>) {
