@@ -41,7 +41,7 @@ pub use clear::{Clear, ClearToken};
 pub use control::{Record, RecordChange, Written};
 pub use error::{Busy, StoreError};
 pub use lock::Lock;
-pub use metrics::{OUT_OF_ORDER_WINDOW_MS, Refusal};
+pub use metrics::{Cardinality, OUT_OF_ORDER_WINDOW_MS, Refusal};
 
 use crate::model::{Door, SampleBatch, Signal, SpanBatch, TraceId, UnixNanos};
 use crate::source::{SeriesSource, SpanSource};
@@ -335,6 +335,11 @@ impl Workspace {
     /// Samples refused since the workspace was made, by door and reason.
     pub fn refusals(&self) -> Vec<(Door, Refusal, u64)> {
         self.0.shared.metrics.refusals()
+    }
+
+    /// How many series there are, and by what; lists of at most `most` lines.
+    pub fn cardinality(&self, most: usize) -> Cardinality {
+        self.0.shared.metrics.cardinality(most)
     }
 
     /// Sets how many series may come by one door, from now on.

@@ -13,6 +13,7 @@
 //! Times are milliseconds; receipts are nanoseconds.
 
 mod block;
+mod cardinality;
 mod desk;
 mod head;
 mod histogram;
@@ -26,6 +27,7 @@ mod source;
 mod tests;
 mod xor;
 
+pub use cardinality::Cardinality;
 pub(crate) use desk::{Desk, Group};
 
 use super::Appended;
@@ -165,6 +167,10 @@ impl Metrics {
         self.revision.fetch_add(1, Ordering::AcqRel);
     }
 
+    pub(crate) fn series_limit(&self) -> u64 {
+        self.series_limit.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn set_series_limit(&self, limit: u64) {
         self.series_limit.store(limit, Ordering::Relaxed);
     }
@@ -213,7 +219,7 @@ impl Metrics {
         ids: &mut [Option<SeriesId>],
         refused: &mut Vec<(Refusal, SmolStr, u64)>,
     ) {
-        let limit = self.series_limit.load(Ordering::Relaxed);
+        let limit = self.series_limit();
         // Read before the lock is taken: this is most of the work.
         let read = |at: &usize| {
             let packed = batch.packed_labels(&batch.series[*at]);

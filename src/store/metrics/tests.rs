@@ -384,3 +384,81 @@ fn series_without_samples_in_the_range_are_left_out() {
     assert_eq!(source.label_values("n", &[], range, &QueryControl::default()).unwrap(), ["2"]);
     assert_eq!(source.label_values("n", &[], MillisRange::ALL, &QueryControl::default()).unwrap(), ["1", "2"]);
 }
+
+#[test]
+fn a_crash_between_freezing_and_sealing_loses_and_doubles_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let workspace = open(dir.path());
+    let first = rounds(&workspace, 0..30);
+    let frozen = workspace.0.ask_keeper(|keeper| {
+        keeper.write(|writer| {
+            writer.freeze_samples();
+            Ok(())
+        })
+    });
+    frozen.unwrap();
+    let second = rounds(&workspace, 30..60);
+    let expected = everything(&workspace);
+    workspace.0.crash();
+    drop(workspace);
+    let workspace = open(dir.path());
+    assert_eq!(everything(&workspace), expected);
+    assert_eq!(metrics_account(&workspace).1, first + second);
+    assert_eq!(rounds(&workspace, 0..60), 0, "a resend is known");
+    workspace.seal().unwrap();
+    assert_eq!(everything(&workspace), expected);
+}
+
+#[test]
+fn what_is_sealed_while_others_append_is_there_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let workspace = open(dir.path());
+    let total: u64 = std::thread::scope(|scope| {
+        let senders: Vec<_> = (0..3)
+            .map(|sender| {
+                let workspace = &workspace;
+                scope.spawn(move || {
+                    let send = |round: i64| {
+                        let mut batch = SampleBatch::default();
+                        for n in 0..20 {
+                            batch.begin_series(&series("m", sender * 100 + n));
+                            batch.push_float(T0 + round * 1_000, round as f64);
+                        }
+                        append(workspace, batch).stored
+                    };
+                    (0..40).map(send).sum::<u64>()
+                })
+            })
+            .collect();
+        (0..6).for_each(|_| workspace.seal().unwrap());
+        senders.into_iter().map(|sender| sender.join().unwrap()).sum()
+    });
+    assert_eq!(total, 3 * 40 * 20);
+    let check = |workspace: &Workspace| {
+        let all = columns(workspace, "m");
+        assert_eq!(all.len(), 60);
+        for (labels, column) in all {
+            let expected: Vec<i64> = (0..40).map(|round| T0 + round * 1_000).collect();
+            assert_eq!(column.times, expected, "{labels}");
+        }
+        assert_eq!(metrics_account(workspace).1, total);
+    };
+    check(&workspace);
+    workspace.0.crash();
+    drop(workspace);
+    check(&open(dir.path()));
+}
+
+#[test]
+fn cardinality_names_the_largest_metric_label_and_pair() {
+    let workspace = Workspace::in_memory(Options { series_limit: 77, ..options() }).unwrap();
+    append(&workspace, batch(&series("gone", 1), &[(T0, 1.0)]));
+    workspace.seal().unwrap();
+    (0..5).for_each(|n| drop(append(&workspace, batch(&series("m", n), &[(T0, 1.0)]))));
+    let counts = workspace.cardinality(2);
+    assert_eq!((counts.series, counts.active, counts.limit), (6, 5, 77));
+    assert_eq!(counts.names, [("m".into(), 5), ("gone".into(), 1)]);
+    assert_eq!(counts.labels, [("n".into(), 5), ("__name__".into(), 2)]);
+    assert_eq!(counts.pairs, [("job".into(), "shop/cart".into(), 6), ("__name__".into(), "m".into(), 5)]);
+    assert_eq!(counts.doors, [(Door::Api, 6)]);
+}
