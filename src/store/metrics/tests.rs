@@ -454,7 +454,7 @@ fn cardinality_names_the_largest_metric_label_and_pair() {
     let workspace = Workspace::in_memory(Options { series_limit: 77, ..options() }).unwrap();
     append(&workspace, batch(&series("gone", 1), &[(T0, 1.0)]));
     workspace.seal().unwrap();
-    (0..5).for_each(|n| drop(append(&workspace, batch(&series("m", n), &[(T0, 1.0)]))));
+    (0..5).for_each(|n| _ = append(&workspace, batch(&series("m", n), &[(T0, 1.0)])));
     let counts = workspace.cardinality(2);
     assert_eq!((counts.series, counts.active, counts.limit), (6, 5, 77));
     assert_eq!(counts.names, [("m".into(), 5), ("gone".into(), 1)]);
