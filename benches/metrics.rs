@@ -171,7 +171,7 @@ fn main() {
             }
         }
         if round + 1 == ROUNDS {
-            pending.drain(..).for_each(|receipt| drop(receipt.wait().unwrap()));
+            pending.drain(..).for_each(|receipt| _ = receipt.wait().unwrap());
         }
         seconds += start.elapsed().as_secs_f64();
         cpu += cpu_seconds() - before;
