@@ -13,6 +13,7 @@ mod compliance;
 mod durability;
 mod files;
 mod fuzz_smoke;
+mod oncall;
 mod prometheus;
 mod promql_corpus;
 mod promql_differential;

@@ -122,6 +122,8 @@ pub enum Command {
     Wait(WaitArguments),
     /// Run unit tests of rules
     Test(super::test_rules::TestArguments),
+    /// Who is on call, and the final schedule
+    Oncall(super::oncall::OncallArguments),
     /// Is a file right, and what is in it
     Check(super::check::CheckArguments),
     /// Run the sample shop: services that call each other and send traces, logs and metrics

@@ -1,4 +1,4 @@
-//! `belvedere check rules|routes FILE`: is the file right, and what is in it.
+//! `belvedere check rules|routes|schedule FILE`: is the file right, and what is in it.
 //!
 //! `check rules` prints and exits as `promtool check rules` does (0 right, 1 wrong, 3 lint with `--lint-fatal`) and adds
 //! advice; `check routes` is Alertmanager's `amtool check-config`, and shows the way of a label set through the tree.
@@ -33,6 +33,11 @@ enum CheckWhat {
         after_help = "Exit code 0 when the configuration is right, 1 when not.\n\nExample:\n  belvedere check routes alertmanager.yml team=web severity=critical"
     )]
     Routes(RoutesArguments),
+    /// An on-call schedule: mistakes, and the gaps, overlaps and clock changes of the next twelve months
+    #[command(
+        after_help = "Exit code 0 without problems and warnings, 1 with some, 2 when the file cannot be read.\n\nExample:\n  belvedere check schedule primary.yaml"
+    )]
+    Schedule(super::oncall::ScheduleArguments),
 }
 
 /// `belvedere check routes`.
@@ -56,6 +61,7 @@ pub fn run(common: &Common, arguments: &CheckArguments) -> Result<u8, Failure> {
     match &arguments.what {
         CheckWhat::Rules(rules) => super::check_rules::run(common, rules),
         CheckWhat::Routes(routes) => check_routes(common, routes),
+        CheckWhat::Schedule(schedule) => super::oncall::check(common, schedule),
     }
 }
 

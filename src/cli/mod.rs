@@ -13,6 +13,7 @@ mod export;
 mod headers;
 mod import;
 mod insight;
+mod oncall;
 mod print;
 mod proxy;
 mod query;
@@ -66,6 +67,7 @@ pub fn run() -> ExitCode {
         Some(Command::Compare(compare)) => insight::compare(common, compare),
         Some(Command::Analyze(analyze)) => insight::analyze(common, analyze),
         Some(Command::Diff(diff)) => insight::diff(common, diff),
+        Some(Command::Oncall(oncall)) => oncall::run(common, oncall),
         Some(Command::Wait(wait)) => wait::run(common, wait),
         Some(Command::Exec(exec)) => exec::run(exec),
         Some(Command::Proxy(proxy)) => proxy::run(proxy),
