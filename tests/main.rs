@@ -25,5 +25,6 @@ mod support;
 mod trace_context;
 mod tracer_differential;
 mod tracing_commands;
+mod unfinished;
 #[cfg(feature = "window")]
 mod window;

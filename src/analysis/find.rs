@@ -60,6 +60,7 @@ impl Find {
 fn mark_named(word: &str) -> Option<Marks> {
     Some(match word {
         "error" => Marks::ERROR,
+        "given-up" => Marks::GIVEN_UP,
         "in-flight" => Marks::IN_FLIGHT,
         "repeated" => Marks::REPEATED,
         "orphan" => Marks::ORPHAN,

@@ -31,6 +31,8 @@ impl Marks {
     pub const REPEATED: Self = Self(1 << 10);
     /// Makes a remote call or hands over a message: drawn with an arrow.
     pub const CALLS: Self = Self(1 << 11);
+    /// Was announced, never ended, and is not waited for any more; [`super::Tree::given_up`] says why.
+    pub const GIVEN_UP: Self = Self(1 << 12);
 
     /// True when every mark of `other` is set.
     pub fn has(self, other: Self) -> bool {
@@ -42,15 +44,21 @@ impl Marks {
         self.0 |= other.0;
     }
 
+    /// Takes the marks of `other` away.
+    pub fn unset(&mut self, other: Self) {
+        self.0 &= !other.0;
+    }
+
     /// The marks that a reader should know of, in words.
     pub fn words(self) -> impl Iterator<Item = &'static str> {
-        const WORDS: [(Marks, &str); 9] = [
+        const WORDS: [(Marks, &str); 10] = [
             (Marks::ORPHAN, "parent not received"),
             (Marks::CYCLE, "cut out of a circle of parents"),
             (Marks::OUTSIDE_PARENT, "outside its parent"),
             (Marks::EVENT_OUTSIDE, "event outside the span"),
             (Marks::SKEW, "clock skew"),
             (Marks::IN_FLIGHT, "in flight"),
+            (Marks::GIVEN_UP, "given up"),
             (Marks::NEGATIVE, "ends before it starts"),
             (Marks::SHARED_ID, "shares its id"),
             (Marks::NO_TIME, "came without a time"),

@@ -32,4 +32,4 @@ pub use outline::{outline, visible_rows};
 pub use paths::{DiffRow, Frame, Paths, STEP, diff};
 pub use repeats::{REPEATS_FROM, Repeat};
 pub use skew::{ClockSkew, estimate_skew};
-pub use tree::{NONE, Tree, TreeInput};
+pub use tree::{GiveUp, GivenUp, NONE, SILENCE, Tree, TreeInput};

@@ -92,7 +92,7 @@ fn bounds(batch: &SpanBatch, tree: &Tree) -> BTreeMap<(u16, u16), Bounds> {
     let untimed = Marks::NO_TIME;
     let blurred = |node: u32| {
         let marks = tree.marks(node);
-        marks.has(Marks::IN_FLIGHT) || marks.has(untimed) || marks.has(Marks::NEGATIVE)
+        marks.has(Marks::IN_FLIGHT) || marks.has(Marks::GIVEN_UP) || marks.has(untimed) || marks.has(Marks::NEGATIVE)
     };
     for child in 0..tree.spans() {
         let Some(parent) = tree.parent(child).filter(|parent| !tree.is_virtual(*parent)) else { continue };

@@ -6,6 +6,7 @@
 //! the latest moment known, of one that came without a time the start is its parent's, and a skewed clock is set right
 //! when asked. Built in linear time; 1M spans in a few hundred milliseconds (`benches/flame.rs`).
 
+mod given_up;
 mod ids;
 mod times;
 
@@ -13,6 +14,7 @@ use super::marks::Marks;
 use super::repeats::{Repeat, repeats};
 use crate::model::batch::IN_FLIGHT;
 use crate::model::{SpanBatch, SpanId, SpanKind, UnixNanos};
+pub use given_up::{GiveUp, GivenUp, SILENCE};
 use ids::{IdIndex, choose_parent};
 use smol_str::SmolStr;
 use std::collections::HashMap;
@@ -27,6 +29,8 @@ pub struct TreeInput {
     pub open_until: Option<UnixNanos>,
     /// Nanoseconds added to every time of a service, as [`super::estimate_skew`] suggests; empty draws what was sent.
     pub clock_offsets: Vec<(SmolStr, i64)>,
+    /// When spans in flight are given up; without it only where their exporter said so.
+    pub give_up: Option<GiveUp>,
 }
 
 /// See the module comment.
@@ -50,6 +54,7 @@ pub struct Tree {
     by_start: Vec<u32>,
     repeats: Vec<Repeat>,
     extent: (i64, i64),
+    given_up: Vec<(u32, GivenUp)>,
 }
 
 impl Tree {
@@ -66,6 +71,7 @@ impl Tree {
         tree.sort_by_start();
         tree.index_children();
         tree.walk();
+        tree.give_up(batch, input.give_up.as_ref());
         tree.sum_self_time();
         tree.set_marks(batch);
         tree.mark_repeats(batch);
@@ -156,6 +162,12 @@ impl Tree {
     /// Marks.
     pub fn marks(&self, node: u32) -> Marks {
         self.marks[node as usize]
+    }
+
+    /// Why a span that never ended is given up; `None` for every other.
+    pub fn given_up(&self, node: u32) -> Option<&GivenUp> {
+        let at = self.given_up.binary_search_by_key(&node, |(at, _)| *at).ok()?;
+        self.given_up.get(at).map(|(_, reason)| reason)
     }
 
     /// Services in the order of their first span.
@@ -378,7 +390,7 @@ impl Tree {
             let parent = self.parents[at];
             if parent < self.spans {
                 let (parent, at) = (parent as usize, at);
-                let open = self.marks[parent].has(Marks::IN_FLIGHT);
+                let open = self.marks[parent].has(Marks::IN_FLIGHT) || self.marks[parent].has(Marks::GIVEN_UP);
                 if self.starts[at] < self.starts[parent] || (!open && self.ends[at] > self.ends[parent]) {
                     mark.set(Marks::OUTSIDE_PARENT);
                 }

@@ -17,6 +17,7 @@ mod params;
 pub mod prometheus;
 mod rules;
 mod server;
+mod unfinished;
 
 pub use jaeger::read_trace_id;
 pub use own::{ExportError, export_trace, query_traces};

@@ -8,6 +8,7 @@ use super::objects::{
     AccountObject, Accounts, DoorObject, Doors, FoundTraces, Imported, Status, Waited, WindowShown, WrongCallerObject,
 };
 use super::params::Params;
+use super::unfinished;
 use crate::engine::{Engine, EngineError, WindowAnswer, WindowRequest};
 use crate::model::{Trace, TraceId};
 use crate::search::{self, SearchError};
@@ -52,6 +53,9 @@ pub async fn answer(engine: &Engine, method: &Method, path: &str, params: Params
         ["runs"] if is_get => runs(engine).await,
         ["traces"] if is_get => traces(engine, &params).await,
         ["traces", id] if is_get => write_trace(engine, id, params.first("format").unwrap_or("otlp-json")).await,
+        ["traces", id, "unfinished"] if is_get => unfinished::of_trace(engine, id).await,
+        ["give-up-after"] if is_get => unfinished::give_up_after(engine),
+        ["give-up-after"] if is_post => unfinished::set_give_up_after(engine, &params),
         ["export"] if is_get => {
             let format = params.first("format").unwrap_or("otlp-json");
             write_trace(engine, params.first("trace").unwrap_or_default(), format).await
@@ -67,7 +71,7 @@ pub async fn answer(engine: &Engine, method: &Method, path: &str, params: Params
         ["show-window"] if is_post => show_window(engine, &body),
         [
             "status" | "doors" | "discover-targets" | "accounts" | "services" | "runs" | "traces" | "export" | "analyze"
-            | "compare" | "diff" | "wait" | "import" | "show-window",
+            | "compare" | "diff" | "wait" | "import" | "show-window" | "give-up-after",
             ..,
         ] => {
             let expected = if matches!(parts[0], "import" | "show-window") { "POST" } else { "GET" };

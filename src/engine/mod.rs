@@ -28,6 +28,7 @@ mod stored_predicate;
 mod test_span;
 #[cfg(test)]
 mod tests;
+mod unfinished;
 mod wake;
 mod window;
 mod workspaces;
@@ -40,6 +41,7 @@ pub use options::{EngineOptions, Place, default_workspace, is_loopback, served_a
 pub use own::{OWN_SERVICE, own_folder};
 pub use query::{Query, Readers};
 pub use settings::{HiddenRule, RecentFile};
+pub use unfinished::give_up;
 pub use window::{WindowAnswer, WindowRequest};
 
 use self::live::Live;

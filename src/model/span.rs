@@ -7,6 +7,10 @@ use super::value::Attributes;
 use smol_str::SmolStr;
 use std::sync::Arc;
 
+/// Attribute of a span in flight that is not waited for any more; its value says why, in words. Exporters of this program
+/// set it on the spans that are open when they shut down.
+pub const GIVEN_UP: &str = "belvedere.given_up";
+
 /// The role of a span in a call. Numbers are those of OTLP.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 #[repr(u8)]

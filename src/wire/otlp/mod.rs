@@ -10,6 +10,7 @@ pub mod json;
 mod logs;
 mod metrics;
 pub(in crate::wire) mod pb;
+mod pending;
 mod rewrite;
 mod samples;
 mod schema;

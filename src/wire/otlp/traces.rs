@@ -228,6 +228,7 @@ impl Walk<'_> {
         if row.end == 0 && row.start != 0 {
             row.end = IN_FLIGHT;
         }
+        super::pending::announced(&mut self.builder, &mut row);
         row.content_hash = xxh3_64(message).max(1);
         self.check_times(&row);
         self.builder.finish_span(row);
