@@ -1,7 +1,8 @@
 //! What a frame of the flame graph costs, and opening a trace: 1M spans, fixed seed, the CPU's part before the GPU.
 //!
 //! `cargo bench --bench flame` prints a line for each figure of the performance table that it shows: tree and layout of
-//! 1,000,000 spans, then the slowest of many frames at each zoom (folding and meshes, as `ui/canvas/flame.rs` makes them).
+//! 1,000,000 spans, then the median and the slowest of many frames at each zoom, each a little further on (folding and
+//! meshes, as `ui/canvas/flame.rs` makes them). The median counts: the slowest of many is a frame that the machine took away.
 
 use belvedere::analysis::{ClassBy, LayoutInput, Tree, TreeInput, layout};
 use belvedere::model::batch::SpanRow;
@@ -108,7 +109,7 @@ fn main() {
     let mut worst = Duration::ZERO;
     for (row, height) in [(ROW_HEIGHTS[0], 500.0), (ROW_HEIGHTS[2], 860.0)] {
         for zoom in [1.0, 0.3, 0.1, 0.03, 0.01, 1e-3, 1e-4, 1e-5, 1e-6] {
-            let mut slowest = Duration::ZERO;
+            let mut frames = Vec::with_capacity(FRAMES);
             let mut quads = 0;
             let rows = tree_rows(laid_out.lanes(), row, height);
             for frame in 0..FRAMES {
@@ -128,14 +129,17 @@ fn main() {
                 };
                 let begun = Instant::now();
                 build(&scene, &mut built);
-                slowest = slowest.max(begun.elapsed());
+                frames.push(begun.elapsed());
                 quads = quads.max((built.bars.vertices.len() + built.marks.vertices.len()) / 4);
             }
-            worst = worst.max(slowest);
-            print(&format!("frame, rows of {row}, {height} high, zoom {zoom:e}, {quads} quads"), slowest, "4 ms");
+            frames.sort_unstable();
+            let (middle, slowest) = (frames[FRAMES / 2], frames[FRAMES - 1].as_secs_f64() * 1e3);
+            worst = worst.max(middle);
+            let what = format!("frame, rows of {row}, {height} high, zoom {zoom:e}, {quads} quads");
+            print(&what, middle, &format!("4 ms   slowest {slowest:.2} ms"));
         }
     }
-    print("slowest frame at any zoom", worst, "4 ms");
+    print("median frame at the slowest zoom", worst, "4 ms");
 }
 
 /// A scroll position in the middle of the lanes.

@@ -2,8 +2,20 @@
 
 use super::{Aggregate, Layout};
 
-/// What is narrower than this is folded, physical pixels.
+/// What is narrower than this, or than a column, is folded, physical pixels.
 const NARROW_PX: f64 = 3.0;
+
+/// The whole number at or below; `f64::floor` is a call on processors that may lack the instruction.
+fn floor(x: f64) -> i64 {
+    let whole = x as i64;
+    whole.saturating_sub(i64::from(whole as f64 > x))
+}
+
+/// The whole number at or above, see [`floor`].
+fn ceil(x: f64) -> i64 {
+    let whole = x as i64;
+    whole.saturating_add(i64::from((whole as f64) < x))
+}
 
 /// The part of time that is looked at, in physical pixels.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -56,34 +68,42 @@ impl PixelView {
 
     /// The first moment at or right of a position.
     pub fn time(self, x: f64) -> i64 {
-        self.start.saturating_add((x / self.scale()).ceil() as i64)
+        self.start.saturating_add(ceil(x / self.scale()))
     }
 }
 
 impl Layout {
     /// Shows `emit` the pieces of a lane that the view holds, left to right. Costs a few binary searches for each pixel
     /// column that has something in it, whatever the lane holds.
-    pub fn fold_lane(&self, lane: u32, view: PixelView, mut emit: impl FnMut(Fold)) {
+    pub fn fold_lane(&self, lane: u32, view: PixelView, emit: impl FnMut(Fold)) {
+        self.fold_lane_by(lane, view, 1, emit);
+    }
+
+    /// As [`Layout::fold_lane`] with columns of `column` physical pixels, for a frame that shows very many lanes.
+    pub fn fold_lane_by(&self, lane: u32, view: PixelView, column: u32, mut emit: impl FnMut(Fold)) {
+        let step = i64::from(column.max(1));
         let lane = self.lane(lane);
         let (from, to) = (lane.start as usize, lane.end as usize);
         let (starts, ends) = (&self.starts[..to], &self.ends[..to]);
         let scale = view.scale();
+        let narrow = NARROW_PX.max(f64::from(column));
         let x = |time: i64| time.saturating_sub(view.start) as f64 * scale;
         let mut at = from + ends[from..].partition_point(|end| *end < view.start);
         while at < to && starts[at] < view.end {
             let (left, right) = (x(starts[at]), x(ends[at]));
-            if right - left >= NARROW_PX {
+            if right - left >= narrow {
                 emit(Fold::Bar { item: at as u32, left, right });
                 at += 1;
                 continue;
             }
-            let column = left.floor();
-            let mut next = gallop(starts, at + 1, view.time(column + 1.0));
+            let column = (floor(left).div_euclid(step) * step) as f64;
+            let end = column + step as f64;
+            let mut next = gallop(starts, at + 1, view.start.saturating_add(ceil(end / scale)));
             // The last may be wide enough to stand alone.
-            if next - 1 > at && x(ends[next - 1]) - x(starts[next - 1]) >= NARROW_PX {
+            if next - 1 > at && x(ends[next - 1]) - x(starts[next - 1]) >= narrow {
                 next -= 1;
             }
-            let right = x(ends[next - 1]).floor().max(column + 1.0);
+            let right = (floor(x(ends[next - 1])) as f64).max(end);
             let look = self.aggregate(at as u32..next as u32);
             emit(Fold::Column { first: at as u32, count: (next - at) as u32, left: column, right, look });
             at = next;

@@ -88,19 +88,19 @@ fn a_wide_fan_and_a_deep_chain_are_laid_out_fast() {
 }
 
 /// Every item that a view holds shows up in exactly one piece, and pieces do not overlap.
-fn check_fold(layout: &Layout, lane: u32, view: PixelView) -> Result<(), TestCaseError> {
+fn check_fold(layout: &Layout, lane: u32, view: PixelView, column: u32) -> Result<(), TestCaseError> {
     let mut seen = Vec::new();
     let mut edge = f64::NEG_INFINITY;
     let mut errors = 0;
-    layout.fold_lane(lane, view, |piece| match piece {
+    layout.fold_lane_by(lane, view, column, |piece| match piece {
         Fold::Bar { item, left, right } => {
-            assert!(left >= edge - 1.0 && right - left >= 3.0, "bars keep their place");
+            assert!(left >= edge - f64::from(column) && right - left >= 3.0, "bars keep their place");
             edge = right;
             seen.push(item);
             errors += u32::from(layout.look(item).is_error());
         }
         Fold::Column { first, count, left, right, look } => {
-            assert!(left >= edge - 1.0 && right > left, "columns keep their place");
+            assert!(left >= edge - f64::from(column) && right > left, "columns keep their place");
             edge = right;
             seen.extend(first..first + count);
             let inside = (first..first + count).filter(|item| layout.look(*item).is_error()).count() as u32;
@@ -142,8 +142,8 @@ proptest! {
                         prop_assert!(above < lane, "children stand below");
                     }
                 }
-                for (start, end, width) in [(0, 100, 40.0), (20, 30, 7.0), (-10, 300, 1_000.0)] {
-                    check_fold(&layout, lane, PixelView { start, end, width })?;
+                for (start, end, width, column) in [(0, 100, 40.0, 1), (20, 30, 7.0, 1), (-10, 300, 1_000.0, 1), (0, 100, 400.0, 5)] {
+                    check_fold(&layout, lane, PixelView { start, end, width }, column)?;
                 }
             }
             let overview = layout.overview(64, 8);

@@ -2,7 +2,7 @@
 //!
 //! [`build`] turns what is in view into one mesh of bars, one of marks over them, and the places of labels; a pure
 //! function that a bench calls without a display. Corners are square and snapped to physical pixels, because a raw mesh
-//! has no smoothing. Its cost follows lanes in view times pixel columns (`benches/flame.rs`: 1M spans).
+//! has no smoothing. Its cost follows lanes in view times pixel columns, which are bounded (`benches/flame.rs`: 1M spans).
 
 use super::elide::Elided;
 use super::palette::Palette;
@@ -27,6 +27,9 @@ const TIMED: f32 = 150.0;
 const LABELS: usize = 1_500;
 /// Error edges at the top and left of a bar, points.
 const ERROR_EDGE: f32 = 3.0;
+/// Pixel columns of all lanes in view together; with more, columns are made wider. Bounds what a frame costs on a large screen
+/// (`benches/flame.rs` measures it).
+const COLUMNS: f32 = 45_000.0;
 /// Length of the hatched end of a span in flight, points.
 const HATCHED: f32 = 16.0;
 
@@ -153,14 +156,25 @@ impl Scene<'_> {
     }
 
     pub(super) fn bar_at(&self, lane: u32, left: f64, right: f64) -> Rect {
+        self.line(lane).rect(left, right)
+    }
+
+    fn line(&self, lane: u32) -> Line {
         let top = self.lane_top(lane);
-        // Far outside the view `f32` would lose its way.
-        let width = f64::from(self.rect.width() * self.pixels_per_point);
-        let left = left.clamp(-64.0, width + 64.0) as f32 / self.pixels_per_point;
-        let right = right.clamp(-64.0, width + 64.0) as f32 / self.pixels_per_point;
         let gap = if self.row > 6.0 { 1.0 } else { 0.0 };
-        let origin = self.snap(self.rect.left());
-        Rect::from_min_max(pos2(origin + left, top), pos2(origin + right, self.snap(top + self.row) - gap))
+        Line {
+            top,
+            bottom: self.snap(top + self.row) - gap,
+            origin: self.snap(self.rect.left()),
+            scale: self.pixels_per_point.recip(),
+            width: f64::from(self.rect.width() * self.pixels_per_point),
+        }
+    }
+
+    /// Physical pixels of a column that folded bars share.
+    fn column(&self) -> u32 {
+        let width = self.rect.width() * self.pixels_per_point;
+        ((self.lanes_in_view().len() as f32 * width / COLUMNS).ceil() as u32).clamp(1, 8)
     }
 
     /// What is at a position.
@@ -188,6 +202,26 @@ impl Scene<'_> {
     }
 }
 
+/// What the bars of a lane have in common.
+struct Line {
+    top: f32,
+    bottom: f32,
+    origin: f32,
+    /// Points a physical pixel.
+    scale: f32,
+    /// Physical pixels of the canvas.
+    width: f64,
+}
+
+impl Line {
+    /// A bar between two physical pixels.
+    fn rect(&self, left: f64, right: f64) -> Rect {
+        // Far outside the view `f32` would lose its way.
+        let x = |pixel: f64| self.origin + pixel.clamp(-64.0, self.width + 64.0) as f32 * self.scale;
+        Rect { min: pos2(x(left), self.top), max: pos2(x(right), self.bottom) }
+    }
+}
+
 pub(super) fn quad(mesh: &mut Mesh, rect: Rect, colour: Color32) {
     let first = mesh.vertices.len() as u32;
     let corner = |pos| Vertex { pos, uv: WHITE_UV, color: colour };
@@ -198,6 +232,20 @@ pub(super) fn quad(mesh: &mut Mesh, rect: Rect, colour: Color32) {
         corner(rect.right_bottom()),
     ]);
     mesh.indices.extend([first, first + 1, first + 2, first + 2, first + 1, first + 3]);
+}
+
+/// A folded column; one that looks like what was drawn just left of it only makes that wider.
+fn column_quad(mesh: &mut Mesh, rect: Rect, colour: Color32) {
+    if let [.., top_left, top_right, _, bottom_right] = mesh.vertices.as_mut_slice()
+        && top_left.color == colour
+        && top_right.pos == rect.min
+        && bottom_right.pos.y == rect.max.y
+    {
+        top_right.pos.x = rect.max.x;
+        bottom_right.pos.x = rect.max.x;
+        return;
+    }
+    quad(mesh, rect, colour);
 }
 
 struct Meshes<'a> {
@@ -220,16 +268,17 @@ pub fn build(scene: &Scene<'_>, built: &mut Built) {
     built.labels.clear();
     let mut meshes = Meshes { bars: unshared(&mut built.bars), marks: unshared(&mut built.marks) };
     let labels = &mut built.labels;
-    let view = scene.pixels();
+    let (view, column) = (scene.pixels(), scene.column());
     for lane in scene.lanes_in_view() {
-        scene.layout.fold_lane(lane, view, |piece| match piece {
+        let line = scene.line(lane);
+        scene.layout.fold_lane_by(lane, view, column, |piece| match piece {
             Fold::Bar { item, left, right } => {
                 let look = scene.layout.look(item);
                 let dim = scene.highlight.is_some_and(|found| !found.any(item..item + 1));
                 // A pixel between neighbours, unless that would halve a bar.
                 let (left, right) = (left.round(), right.round());
                 let gap = if right - left > 4.0 { 1.0 } else { 0.0 };
-                let rect = scene.bar_at(lane, left, right - gap);
+                let rect = line.rect(left, right - gap);
                 bar(scene, &mut meshes, rect, look, dim, left >= 0.0);
                 let seen = rect.intersect(scene.rect);
                 if seen.width() > LABELLED && labels.len() < LABELS && scene.row >= 12.0 {
@@ -238,12 +287,11 @@ pub fn build(scene: &Scene<'_>, built: &mut Built) {
             }
             Fold::Column { first, count, left, right, look } => {
                 let dim = scene.highlight.is_some_and(|found| !found.any(first..first + count));
-                let rect = scene.bar_at(lane, left, right);
-                let colour = colour_of(scene, look, dim);
-                quad(meshes.bars, rect, colour);
+                let rect = line.rect(left, right);
+                column_quad(meshes.bars, rect, colour_of(scene, look, dim));
                 if look.is_error() {
                     let edge = Rect::from_min_size(rect.min, vec2(rect.width(), ERROR_EDGE.min(rect.height())));
-                    quad(meshes.marks, edge, scene.theme.error_fill);
+                    column_quad(meshes.marks, edge, scene.theme.error_fill);
                 }
             }
         });

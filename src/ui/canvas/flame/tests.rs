@@ -60,11 +60,26 @@ fn bars_are_snapped_and_a_million_neighbours_fold_into_columns() {
     let drawn = drawn(&spans);
     let mut built = Built::default();
     build(&drawn.scene(500.0), &mut built);
-    let quads = built.bars.vertices.len() / 4;
-    assert!((400..=502).contains(&quads), "{quads}");
+    assert_eq!(built.bars.vertices.len() / 4, 2, "neighbours that look alike are one rectangle under the root");
     assert!(built.bars.vertices.iter().all(|vertex| vertex.pos.x.fract() == 0.0 && vertex.pos.y.fract() == 0.0));
     assert_eq!(built.marks.vertices.len() / 4, 1, "the one error shows in its column");
     assert_eq!(built.labels.len(), 1);
+}
+
+#[test]
+fn columns_of_other_services_stay_apart_and_grow_wider_where_more_lanes_are_in_view() {
+    let mut spans = vec![span(1, 0, 0, Some(1_000_000))];
+    spans.extend((0..20_000).map(|at| Span {
+        resource: Arc::new(Resource::service(["web", "db"][at / 1_000 % 2])),
+        ..span(at as u64 + 2, 1, at as i64 * 50, Some(at as i64 * 50 + 50))
+    }));
+    let drawn = drawn(&spans);
+    let mut built = Built::default();
+    build(&drawn.scene(500.0), &mut built);
+    assert_eq!(built.bars.vertices.len() / 4, 21);
+    let scene = drawn.scene(500.0);
+    assert_eq!(scene.column(), 1);
+    assert_eq!(Scene { pixels_per_point: 100.0, ..scene }.column(), 3, "two lanes of 50,000 physical pixels");
 }
 
 #[test]
