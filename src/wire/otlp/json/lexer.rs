@@ -151,9 +151,9 @@ impl<'a> Lexer<'a> {
         let end = start + length;
         if self.text[end] == b'"' {
             self.at = end + 1;
-            return Ok(String::from_utf8_lossy(&self.text[start..end]));
+            return Ok(readable(&self.text[start..end]));
         }
-        let mut out = String::from_utf8_lossy(&self.text[start..end]).into_owned();
+        let mut out = readable(&self.text[start..end]).into_owned();
         self.at = end;
         loop {
             match self.text.get(self.at) {
@@ -165,7 +165,7 @@ impl<'a> Lexer<'a> {
                 Some(_) => {
                     let rest = &self.text[self.at..];
                     let length = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
-                    out.push_str(&String::from_utf8_lossy(&rest[..length]));
+                    out.push_str(&readable(&rest[..length]));
                     self.at += length;
                 }
                 None => return self.bad(start - 1, "the string has no end"),
@@ -268,6 +268,12 @@ impl<'a> Lexer<'a> {
         let column = before.len() - memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1) + 1;
         (line, column)
     }
+}
+
+/// Almost always nothing is wrong, which `from_utf8` tells much sooner than the search for what is.
+#[inline]
+fn readable(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 #[cfg(test)]

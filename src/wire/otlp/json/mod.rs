@@ -222,9 +222,12 @@ impl Reader<'_> {
             Kind::Id(size) => {
                 let at = self.lexer.at();
                 match self.lexer.scalar()? {
-                    Scalar::Text(text) => match id(&text, *size) {
-                        Some(bytes) => self.out.bytes(entry.number, &bytes),
-                        None => return self.lexer.bad(at, format!("expected {} hexadecimal digits", size * 2)),
+                    Scalar::Text(text) => match usual_id(&text, *size) {
+                        Some(bytes) => self.out.bytes(entry.number, &bytes[..*size]),
+                        None => match id(&text, *size) {
+                            Some(bytes) => self.out.bytes(entry.number, &bytes),
+                            None => return self.lexer.bad(at, format!("expected {} hexadecimal digits", size * 2)),
+                        },
                     },
                     _ => return self.lexer.bad(at, "expected hexadecimal digits in a string"),
                 }
@@ -296,6 +299,10 @@ impl Reader<'_> {
 
 /// An integer, in digits or as a float that is whole.
 fn integer(text: &str) -> Option<i128> {
+    // Nearly all fit 64 bits, which are read several times faster.
+    if let Ok(value) = text.parse::<i64>() {
+        return Some(value.into());
+    }
     text.parse::<i128>().ok().or_else(|| {
         let value: f64 = if text.contains(['.', 'e', 'E']) { text.parse().ok()? } else { return None };
         (value.fract() == 0.0 && value.abs() < 2e19).then_some(value as i128)
@@ -319,6 +326,22 @@ fn base64(text: &str) -> Option<Vec<u8>> {
     STANDARD_LENIENT.decode(text).or_else(|_| URL_LENIENT.decode(text)).ok()
 }
 
+/// An id of `size` bytes, at most 16, that is written as it should be, without an allocation; what follows them is nothing.
+fn usual_id(text: &str, size: usize) -> Option<[u8; 16]> {
+    let mut bytes = [0; 16];
+    if text.len() != size * 2 {
+        return None;
+    }
+    for (byte, pair) in bytes.get_mut(..size)?.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+    }
+    Some(bytes)
+}
+
+fn digit(byte: u8) -> Option<u8> {
+    (byte as char).to_digit(16).map(|digit| digit as u8)
+}
+
 /// An id of `size` bytes out of hexadecimal digits, or out of base64 where the length says so. Hexadecimal of another length
 /// is answered as it is: the reader of the message refuses that span alone.
 fn id(text: &str, size: usize) -> Option<Vec<u8>> {
@@ -331,7 +354,6 @@ fn id(text: &str, size: usize) -> Option<Vec<u8>> {
     if !text.len().is_multiple_of(2) {
         return None;
     }
-    let digit = |byte: u8| (byte as char).to_digit(16).map(|digit| digit as u8);
     text.as_bytes().chunks_exact(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect()
 }
 
