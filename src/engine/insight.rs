@@ -4,7 +4,7 @@
 //! memory of one, newest first, [`MOST_TRACES`] at most, reports progress in traces and stops when it is cancelled.
 
 use crate::analysis::{Comparer, Comparison, Finder, Finding, Paths, Tree, TreeInput};
-use crate::model::{SpanBatch, SpanId, Trace, TraceId};
+use crate::model::{SpanBatch, SpanId, Trace, TraceId, TraceSummary};
 use crate::search::{Query, SearchError, parse};
 use crate::source::{Field, Predicate, QueryControl, Run, SpanSource, TimeRange, TraceRequest};
 use smol_str::SmolStr;
@@ -156,7 +156,16 @@ pub fn side_paths(source: &dyn SpanSource, side: &Side, control: &QueryControl) 
     Ok(paths)
 }
 
-fn tree(trace: &Trace) -> Tree {
+/// Summaries of the newest traces that a request finds.
+pub(super) fn newest(
+    source: &dyn SpanSource,
+    request: &TraceRequest,
+    control: &QueryControl,
+) -> Result<Vec<TraceSummary>, SearchError> {
+    Ok(source.traces(request, control)?.traces)
+}
+
+pub(super) fn tree(trace: &Trace) -> Tree {
     Tree::build(&trace.spans, &TreeInput::default())
 }
 

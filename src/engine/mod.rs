@@ -7,6 +7,7 @@
 pub mod alerts;
 pub mod client;
 mod containers;
+pub mod contrast;
 mod demo;
 mod doors;
 mod error;

@@ -6,6 +6,7 @@
 //! positions.
 
 pub mod critical;
+pub mod difference;
 pub mod elide;
 pub mod flame;
 pub mod minimap;

@@ -6,7 +6,7 @@ use crate::model::TraceId;
 use crate::ui::app::{App, Options};
 use crate::ui::command::Command;
 use crate::ui::facts::Facts;
-use crate::ui::nav::{Place, SettingsPage};
+use crate::ui::nav::{CompareBy, Place, SettingsPage};
 use crate::ui::offscreen::{Offscreen, Picture};
 use crate::ui::state::Look;
 use crate::ui::theme::Theme;
@@ -161,4 +161,11 @@ fn the_header_inspector_is_drawn() {
 fn findings_are_drawn() {
     let place = Place::Findings { source: WORKSPACE, query: String::new() };
     draw("findings", scene::shop, scene::receiving, &[Request::Go(place)]);
+}
+
+#[test]
+fn two_traces_are_drawn_beside_each_other() {
+    let id = |trace: u64| TraceId::from_halves(7, trace * 7_919 + 1).to_string();
+    let place = Place::Compare { source: WORKSPACE, by: CompareBy::Traces, a: id(3), b: id(17) };
+    draw("compare", scene::shop, scene::receiving, &[Request::Go(place)]);
 }

@@ -3,6 +3,7 @@
 //! A screen whose view is not built is not in the rail, the palette or the shortcuts: nothing is offered that leads nowhere.
 
 mod answer;
+pub mod compare;
 pub mod findings;
 pub mod headers;
 pub mod home;
@@ -34,6 +35,7 @@ impl Default for Views {
                 (Screen::Traces, Box::new(traces::TracesView::new(list.clone()))),
                 (Screen::Trace, Box::new(trace::TraceView::new(list))),
                 (Screen::Findings, Box::new(findings::FindingsView::default())),
+                (Screen::Compare, Box::new(compare::CompareView::default())),
                 (Screen::Headers, Box::new(headers::HeadersView::default())),
                 (Screen::Notifications, Box::new(notifications::NotificationsView::default())),
                 (Screen::Settings, Box::new(settings::SettingsView::default())),

@@ -107,7 +107,8 @@ pub(super) fn show(
     let mut before =
         ui.new_child(egui::UiBuilder::new().max_rect(row).layout(egui::Layout::left_to_right(egui::Align::Center)));
     (beside.left)(&mut before);
-    let start = before.min_rect().right() + 8.0;
+    // Without anything before it the field begins at the edge.
+    let start = if before.min_rect().width() > 0.5 { before.min_rect().right() + 8.0 } else { row.left() };
     let mut right = ui.new_child(
         egui::UiBuilder::new().max_rect(row.with_min_x(start)).layout(egui::Layout::right_to_left(egui::Align::Center)),
     );

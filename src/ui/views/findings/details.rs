@@ -15,7 +15,7 @@ pub(super) fn show(view: &mut FindingsView, ui: &mut Ui, ctx: &mut ViewContext<'
     ui.spacing_mut().item_spacing.y = 0.0;
     card_header(ui, kinds::title(finding.kind), |ui| {
         if icon_button(ui, Icon::Close, "Close details") {
-            view.details = false;
+            (view.details, view.sheet) = (view.sheet, false);
         }
     });
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {

@@ -10,6 +10,7 @@ use crate::ui::theme::size::space;
 use crate::ui::theme::{self, Face, Icon, icon};
 use crate::ui::view::ViewContext;
 use crate::ui::widgets::{Button, Kind, chip, focus_ring};
+use egui::text::{LayoutJob, TextWrapping};
 use egui::{Align, Align2, Color32, Layout, Rect, Role, Sense, Stroke, StrokeKind, Ui, UiBuilder, WidgetInfo, pos2, vec2};
 
 /// Height of a row, points.
@@ -97,7 +98,7 @@ pub(super) fn show(view: &mut FindingsView, ui: &mut Ui, ctx: &mut ViewContext<'
     view.rows = rows;
     if let Some(at) = clicked {
         view.selected = at;
-        view.details = true;
+        view.sheet = true;
         if opened {
             view.open(0, ctx);
         }
@@ -163,8 +164,10 @@ fn row(ui: &Ui, ctx: &ViewContext<'_>, finding: &Finding, looks: &Looks, rect: R
         clip.text(pos2(x, upper), Align2::LEFT_CENTER, shown, Face::MonoSmall.font(), pick(theme.accent));
     }
     let room = end - left - 26.0;
-    let said = painter.fonts_mut(|fonts| elide::middle(fonts, &Face::Small.font(), &finding.text, room));
-    clip.text(pos2(left + 26.0, lower), Align2::LEFT_CENTER, said, Face::Small.font(), pick(theme.text_subdued));
+    let mut said = LayoutJob::simple_singleline(finding.text.clone(), Face::Small.font(), pick(theme.text_subdued));
+    said.wrap = TextWrapping::truncate_at_width(room);
+    let said = painter.layout_job(said);
+    clip.galley(pos2(left + 26.0, lower - said.size().y / 2.0), said, theme.text_subdued);
     // Figures, from the right: cost, saving, count.
     let mut x = right;
     if wide {

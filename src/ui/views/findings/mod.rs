@@ -64,6 +64,8 @@ pub struct FindingsView {
     listed: Vec<usize>,
     selected: usize,
     details: bool,
+    /// The details lie over the list of a narrow window.
+    sheet: bool,
     reveal: bool,
     rows: Rows,
     /// The example trace that is about to open.
@@ -87,6 +89,7 @@ impl Default for FindingsView {
             listed: Vec::new(),
             selected: 0,
             details: true,
+            sheet: false,
             reveal: false,
             rows: Rows::default(),
             opening: Query::Idle,
@@ -204,7 +207,7 @@ impl FindingsView {
                 Command::NextRow => self.step(1),
                 Command::PreviousRow => self.step(-1),
                 Command::OpenRow => self.open(0, ctx),
-                Command::ToggleDetails => self.details = !self.details,
+                Command::ToggleDetails => self.toggle_details(ui),
                 Command::SilenceFinding => self.silence(ctx),
                 Command::CopyList => self.copy(ctx),
                 _ => {}
@@ -221,12 +224,16 @@ impl FindingsView {
             self.step(-1);
         }
         if pressed(Key::Space) {
-            self.details = !self.details;
+            self.toggle_details(ui);
         }
-        let narrow = ui.ctx().content_rect().width() < NARROW;
-        if narrow && self.details && pressed(Key::Escape) {
-            self.details = false;
+        if self.sheet && pressed(Key::Escape) {
+            self.sheet = false;
         }
+    }
+
+    fn toggle_details(&mut self, ui: &Ui) {
+        let open = if is_narrow(ui) { &mut self.sheet } else { &mut self.details };
+        *open = !*open;
     }
 
     fn step(&mut self, by: isize) {
@@ -365,8 +372,8 @@ impl View for FindingsView {
                 self.run_query(&text, ctx);
             }
         });
-        let narrow = ui.ctx().content_rect().width() < NARROW;
-        let details = self.details && self.chosen().is_some();
+        let narrow = is_narrow(ui);
+        let details = (if narrow { self.sheet } else { self.details }) && self.chosen().is_some();
         let area = ui.available_rect_before_wrap();
         if details && !narrow {
             Panel::right("findings_details")
@@ -398,6 +405,10 @@ impl View for FindingsView {
             super::shared::sheet(ui, "findings_sheet", rect, |ui| details::show(self, ui, ctx));
         }
     }
+}
+
+fn is_narrow(ui: &Ui) -> bool {
+    ui.ctx().content_rect().width() < NARROW
 }
 
 /// A small text in a row.

@@ -41,6 +41,10 @@ pub(super) fn show(view: &mut TraceView, ui: &mut Ui, ctx: &mut ViewContext<'_>)
         view.newest_revision = None;
     }
     let Some(open) = &mut view.open else { return };
+    let hint = format!("{}  {}", Command::CompareTrace.hint(), Command::CompareTrace.keys_text().unwrap_or_default());
+    if IconButton::new(Icon::Compare, Command::CompareTrace.text()).keys(Some(hint)).show(ui).clicked() {
+        ctx.run(Command::CompareTrace);
+    }
     let button = Button::new("Copy as").icon(Icon::Copy).after(Icon::Down).small().show(ui);
     menu::menu(&button, 250.0, |ui| {
         if menu::item(ui, "Link", Command::CopyLink.keys_text().as_deref(), false) {

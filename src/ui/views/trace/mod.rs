@@ -30,7 +30,7 @@ use super::shared::{ListShared, finished};
 use crate::engine::SourceId;
 use crate::model::{TraceId, UnixNanos};
 use crate::ui::command::Command;
-use crate::ui::nav::Place;
+use crate::ui::nav::{CompareBy, Place};
 use crate::ui::theme::size::{part, space};
 use crate::ui::theme::{self, Face, Icon};
 use crate::ui::view::{Crumb, Request, View, ViewContext};
@@ -226,6 +226,13 @@ impl TraceView {
         self.newest = ctx.engine.ask(move |control| super::traces::newest(&*spans, &query, &rules, control));
     }
 
+    /// Puts the open trace on side B; the one before it of the same operation stands on A until another is chosen.
+    fn compare(&self, ctx: &mut ViewContext<'_>) {
+        if let Some((source, id)) = self.place {
+            ctx.go(Place::Compare { source, by: CompareBy::Traces, a: String::new(), b: id.to_string() });
+        }
+    }
+
     fn walk(&mut self, ctx: &mut ViewContext<'_>, by: isize) {
         let Some((source, id)) = self.place else { return };
         let beside = self.list.lock().beside(source, id, by);
@@ -283,6 +290,7 @@ impl View for TraceView {
                 self.place.is_some_and(|(source, id)| self.list.lock().beside(source, id, by).is_some())
             }
             Command::FollowNewest => self.place.is_some(),
+            Command::CompareTrace => self.open.is_some(),
             command => open.is_some_and(|open| open.supports(command)),
         }
     }
@@ -304,6 +312,9 @@ impl View for TraceView {
             let mut list = self.list.lock();
             list.follow = !list.follow;
             self.newest_revision = None;
+        }
+        if ctx.given(Command::CompareTrace) {
+            self.compare(ctx);
         }
         ui.spacing_mut().item_spacing.y = 0.0;
         let theme = ctx.theme;
