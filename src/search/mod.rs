@@ -85,4 +85,6 @@ pub fn is_traceql(text: &str) -> bool {
 }
 
 #[cfg(test)]
+mod roots_tests;
+#[cfg(test)]
 mod tests;

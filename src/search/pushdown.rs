@@ -4,7 +4,9 @@
 //! that nothing is left to evaluate.
 
 use super::ast::{BinaryOp, Expr, ExprKind, Field, Intrinsic, Pipeline, Scope, SpansetExpr, SpansetOp, Stage, Static, UnaryOp};
+use crate::model::TraceSummary;
 use crate::source::{AttrScope, Comparison, Field as SourceField, Literal, Predicate};
+use smol_str::SmolStr;
 
 /// A condition and whether it says all that the query says.
 pub(super) struct Pushed {
@@ -27,6 +29,77 @@ pub(super) fn push_down(pipeline: &Pipeline) -> Pushed {
     let adds_nothing = |stage: &Stage| matches!(stage, Stage::Select(_));
     pushed.exact &= pipeline.stages[1..].iter().all(adds_nothing);
     pushed
+}
+
+/// What a query says of the root of every trace that matches: answered by the summary, without reading the trace.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Roots {
+    /// Root services that must be.
+    services: Vec<SmolStr>,
+    /// Root names that must be.
+    names: Vec<SmolStr>,
+    /// The query says nothing else: every span of a trace with such a root matches.
+    pub(super) alone: bool,
+}
+
+impl Roots {
+    /// False when no trace with this summary can match.
+    pub(super) fn may_match(&self, summary: &TraceSummary) -> bool {
+        // Without a root both are the empty text.
+        let of = |text: &SmolStr| if summary.has_root { text.clone() } else { SmolStr::default() };
+        let (service, name) = (of(&summary.root_service), of(&summary.root_name));
+        self.services.iter().all(|wanted| *wanted == service) && self.names.iter().all(|wanted| *wanted == name)
+    }
+
+    /// A condition that the root, and so a span of every such trace, meets.
+    pub(super) fn predicate(&self) -> Predicate {
+        let given = self.services.first().filter(|service| !service.is_empty());
+        given.map_or(Predicate::All, |service| Predicate::equals(SourceField::Service, service))
+    }
+
+    fn with(mut self, other: Self) -> Self {
+        self.services.extend(other.services);
+        self.names.extend(other.names);
+        self.alone &= other.alone;
+        self
+    }
+}
+
+/// See [`Roots`].
+pub(super) fn roots_of(pipeline: &Pipeline) -> Roots {
+    let Some(Stage::Spanset(spanset)) = pipeline.stages.first() else { return Roots::default() };
+    let mut roots = roots_of_spanset(spanset);
+    roots.alone &= pipeline.stages[1..].iter().all(|stage| matches!(stage, Stage::Select(_)));
+    roots
+}
+
+fn roots_of_spanset(spanset: &SpansetExpr) -> Roots {
+    match spanset {
+        SpansetExpr::Filter(Some(expr)) => roots_of_expr(expr),
+        SpansetExpr::Pipeline(inner) => roots_of(inner),
+        SpansetExpr::Binary(SpansetOp::Or, ..) | SpansetExpr::Filter(None) => Roots::default(),
+        // Both sides have a span of the trace, but of a negated relation only the right one is sure to.
+        SpansetExpr::Binary(_, left, right) => {
+            let right = roots_of_spanset(right);
+            let both = if is_negative(spanset) { right } else { roots_of_spanset(left).with(right) };
+            Roots { alone: false, ..both }
+        }
+    }
+}
+
+fn roots_of_expr(expr: &Expr) -> Roots {
+    let ExprKind::Binary(op, left, right) = &expr.kind else { return Roots::default() };
+    let (known, text) = match (op, &left.kind, &right.kind) {
+        (BinaryOp::And, ..) => return roots_of_expr(left).with(roots_of_expr(right)),
+        (BinaryOp::Eq, ExprKind::Field(Field::Intrinsic(known)), ExprKind::Static(Static::Str(text)))
+        | (BinaryOp::Eq, ExprKind::Static(Static::Str(text)), ExprKind::Field(Field::Intrinsic(known))) => (known, text),
+        _ => return Roots::default(),
+    };
+    match known {
+        Intrinsic::RootService => Roots { services: vec![text.clone()], alone: true, ..Roots::default() },
+        Intrinsic::RootName => Roots { names: vec![text.clone()], alone: true, ..Roots::default() },
+        _ => Roots::default(),
+    }
 }
 
 fn push_spanset(spanset: &SpansetExpr) -> Pushed {

@@ -1,10 +1,10 @@
 //! Runs a query over a source: narrow by columns, then evaluate what is left.
 
 use super::eval::{Spanset, TraceContext, evaluate};
-use super::pushdown::push_down;
+use super::pushdown::{push_down, roots_of};
 use super::{Query, SearchError};
 use crate::model::{SpanBatch, TraceSummary};
-use crate::source::{QueryControl, SpanSource, TraceList, TraceRequest};
+use crate::source::{Predicate, QueryControl, SpanSource, TraceList, TraceRequest};
 
 /// One trace that matches.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,12 +34,25 @@ impl Query {
     ) -> Result<SearchResult, SearchError> {
         let pushed = push_down(&self.pipeline);
         let predicate = pushed.predicate.and(request.predicate.clone());
+        let roots = roots_of(&self.pipeline);
         let limit = if pushed.exact { request.limit } else { 0 };
-        let candidates = source.traces(&TraceRequest { predicate, limit, ..request.clone() }, control)?;
+        // The root is a span of the trace: where nothing else narrows, its service does.
+        let predicate = if predicate == Predicate::All { roots.predicate() } else { predicate };
+        let mut candidates = source.traces(&TraceRequest { predicate, limit, ..request.clone() }, control)?;
         if pushed.exact {
             let TraceList { traces, total } = candidates;
             let found = |summary| Found { summary, spansets: Vec::new() };
             return Ok(SearchResult { traces: traces.into_iter().map(found).collect(), total });
+        }
+        candidates.traces.retain(|summary| roots.may_match(summary));
+        if roots.alone && request.predicate == Predicate::All {
+            let total = candidates.traces.len() as u64;
+            if request.limit > 0 {
+                candidates.traces.truncate(request.limit);
+            }
+            let whole = |summary: TraceSummary| TraceSummary { matched: summary.spans, ..summary };
+            let found = |summary| Found { summary: whole(summary), spansets: Vec::new() };
+            return Ok(SearchResult { traces: candidates.traces.into_iter().map(found).collect(), total });
         }
         let mut result = SearchResult::default();
         let of = candidates.traces.len() as u64;
