@@ -198,9 +198,12 @@ fn values(spans: &SpanBatch) -> Values {
     firsts.into_iter().map(|(operation, at)| (operation, read(at))).collect()
 }
 
+/// Key, value in A, value in B.
+type Differing = (String, Option<String>, Option<String>);
+
 /// Differing values, each key and pair of values once, in the order of the keys.
 fn pairs(a: &Values, b: &Values) -> Vec<Pair> {
-    let mut pairs: BTreeMap<(String, Option<String>, Option<String>), (SmolStr, SmolStr)> = BTreeMap::new();
+    let mut pairs: BTreeMap<Differing, (SmolStr, SmolStr)> = BTreeMap::new();
     let mut operations: Vec<_> = a.keys().filter(|operation| b.contains_key(*operation)).collect();
     operations.sort_unstable();
     for operation in operations {

@@ -166,6 +166,6 @@ fn findings_are_drawn() {
 #[test]
 fn two_traces_are_drawn_beside_each_other() {
     let id = |trace: u64| TraceId::from_halves(7, trace * 7_919 + 1).to_string();
-    let place = Place::Compare { source: WORKSPACE, by: CompareBy::Traces, a: id(3), b: id(17) };
+    let place = Place::Compare { source: WORKSPACE, by: CompareBy::Traces, a: id(3), b: id(85) };
     draw("compare", scene::shop, scene::receiving, &[Request::Go(place)]);
 }

@@ -61,8 +61,8 @@ pub(super) fn show(view: &mut CompareView, ui: &mut Ui, ctx: &mut ViewContext<'_
                 ctx.go(Place::Traces { source: view.source, query });
             }
         }
-        if view.by == CompareBy::Traces {
-            let pairs = &shown.contrast.pairs;
+        let pairs = &shown.contrast.pairs;
+        if view.by == CompareBy::Traces && !pairs.is_empty() {
             card_header(ui, "Attributes that differ", |ui| {
                 ui.label(theme::text(units::count(pairs.len() as u64), Face::Small, theme.text_faint));
             });
