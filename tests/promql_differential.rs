@@ -2,7 +2,7 @@
 //!
 //! `PEERS_DIR` names the folder with `prometheus3` and `promtool3`; without it there is nothing to compare with.
 
-use crate::support::{get, skip, wait_until};
+use crate::support::{get, wait_until};
 use belvedere::model::{Labels, SampleColumn};
 use belvedere::promql::eval::{Options, When, evaluate};
 use belvedere::promql::{json, parse};
@@ -226,7 +226,8 @@ fn ours(source: &MemorySeries, query: &str, when: When) -> Value {
 fn answers_are_those_of_prometheus() {
     let Some(peers) = std::env::var_os("PEERS_DIR").map(PathBuf::from).filter(|peers| peers.join("prometheus3").is_file())
     else {
-        return skip("PEERS_DIR names no folder with prometheus3 and promtool3");
+        eprintln!("passed over: PEERS_DIR names no folder with prometheus3 and promtool3");
+        return;
     };
     let (text, source) = data();
     let folder = tempfile::tempdir().unwrap();

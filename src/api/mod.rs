@@ -1,4 +1,4 @@
-//! The local HTTP API: Alertmanager's, Jaeger's query API, Belvedere's own under `/belvedere/v1/`, health and `/metrics`.
+//! The local HTTP API: Prometheus' and Alertmanager's, Jaeger's query API, Belvedere's own under `/belvedere/v1/`, health and `/metrics`.
 //!
 //! Pure where it can be: a request becomes a question to a source, an answer becomes one of [`objects`]. Every question
 //! runs on the engine's reader threads; the sockets never wait for it. The collector owns the door itself: its addresses,

@@ -86,7 +86,12 @@ pub async fn answer(engine: &Engine, method: &Method, path: &str, params: Params
 }
 
 fn failed(cause: &SourceError) -> Answer {
-    failure(StatusCode::INTERNAL_SERVER_ERROR, cause.to_string())
+    let status = match cause {
+        SourceError::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        SourceError::TooMuch { .. } | SourceError::Unsupported { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+        SourceError::Cancelled | SourceError::Read(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    failure(status, cause.to_string())
 }
 
 fn search_failed(cause: &SearchError) -> Answer {

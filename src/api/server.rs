@@ -16,8 +16,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Largest body: a file that is imported.
-const LARGEST_BODY: usize = 1 << 30;
+/// Largest file that is imported over the API, in bytes.
+const LARGEST_IMPORT: usize = 1 << 30;
+/// Largest body of any other question, in bytes: alerts by the ten thousand, rule files.
+const LARGEST_BODY: usize = 32 << 20;
+/// Where files are imported.
+const IMPORT: &str = "/belvedere/v1/import";
 /// A body that has not come after this long is given up.
 const BODY_WITHIN: Duration = Duration::from_secs(120);
 
@@ -44,7 +48,10 @@ async fn route(engine: &Engine, request: Request<Incoming>) -> Answer {
     let (head, incoming) = request.into_parts();
     let path = head.uri.path().to_owned();
     let mut query = head.uri.query().unwrap_or_default().to_owned();
-    let body = match read_body(incoming).await {
+    if let Some(answer) = health::answer(engine, &path) {
+        return answer;
+    }
+    let body = match read_body(incoming, if path == IMPORT { LARGEST_IMPORT } else { LARGEST_BODY }).await {
         Ok(body) => body,
         Err(answer) => return answer,
     };
@@ -55,9 +62,6 @@ async fn route(engine: &Engine, request: Request<Incoming>) -> Answer {
         query = if query.is_empty() { form.to_owned() } else { format!("{query}&{form}") };
     }
     let params = Params::parse(&query);
-    if let Some(answer) = health::answer(engine, &path) {
-        return answer;
-    }
     if let Some(rest) = path.strip_prefix("/belvedere/v1/alerts/") {
         let answer = alerting::answer(engine, &head.method, rest, &params, body).await;
         return answer.unwrap_or_else(|| failure(StatusCode::NOT_FOUND, format!("there is nothing at {path}")));
@@ -95,11 +99,11 @@ async fn route(engine: &Engine, request: Request<Incoming>) -> Answer {
     )
 }
 
-async fn read_body(incoming: Incoming) -> Result<Bytes, Answer> {
-    match tokio::time::timeout(BODY_WITHIN, Limited::new(incoming, LARGEST_BODY).collect()).await {
+async fn read_body(incoming: Incoming, largest: usize) -> Result<Bytes, Answer> {
+    match tokio::time::timeout(BODY_WITHIN, Limited::new(incoming, largest).collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            Err(failure(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 1 GiB. Split the file"))
+            Err(failure(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {} MiB. Split it", largest >> 20)))
         }
         Ok(Err(error)) => Err(failure(StatusCode::BAD_REQUEST, format!("the body breaks off: {error}"))),
         Err(_) => Err(failure(StatusCode::REQUEST_TIMEOUT, "the body did not come within two minutes")),

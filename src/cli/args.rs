@@ -57,10 +57,10 @@ pub struct DoorArguments {
     /// OTLP over HTTP, protobuf and JSON [default: 127.0.0.1:4318 and [::1]:4318]
     #[arg(long, value_name = "ADDR", value_parser = DoorAddress::parse)]
     pub otlp_http: Vec<DoorAddress>,
-    /// Belvedere's and Jaeger's query API, metrics, health [default: 127.0.0.1:4319 and [::1]:4319]
+    /// Prometheus', Alertmanager's, Jaeger's and Belvedere's own API, metrics, health [default: 127.0.0.1:4319 and [::1]:4319]
     #[arg(long, value_name = "ADDR", value_parser = DoorAddress::parse)]
     pub api: Vec<DoorAddress>,
-    /// Zipkin, version 2 and version 1 JSON [default: off; `9411` is its usual port]
+    /// Zipkin, version 2 (JSON, protobuf) and version 1 (JSON) [default: off; `9411` is its usual port]
     #[arg(long, value_name = "ADDR", value_parser = DoorAddress::parse)]
     pub zipkin: Vec<DoorAddress>,
     /// StatsD and DogStatsD over UDP [default: off; `8125` is its usual port]

@@ -152,7 +152,7 @@ impl Readers {
             done(result);
         };
         self.jobs.try_send(Box::new(job)).map_err(|error| match error {
-            TrySendError::Full(_) => SourceError::Read("too many queries are waiting".to_owned()),
+            TrySendError::Full(_) => SourceError::Busy,
             TrySendError::Disconnected(_) => SourceError::Read("the program is stopping".to_owned()),
         })
     }

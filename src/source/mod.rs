@@ -170,6 +170,9 @@ pub enum SourceError {
         /// What was asked.
         what: String,
     },
+    /// As many questions wait as are allowed; a later one may be taken.
+    #[error("too many queries are waiting. Ask again in a moment")]
+    Busy,
     /// Reading failed; the text names the place.
     #[error("{0}")]
     Read(String),

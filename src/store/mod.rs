@@ -1,4 +1,4 @@
-//! The workspace on disk: a folder with `data.sqlite` (telemetry), `control.sqlite` (settings) and a lock.
+//! The workspace on disk: a folder with `data.sqlite` (telemetry), `control.sqlite` (settings, rules, alerts, silences, notifications) and a lock.
 //!
 //! A received batch goes three steps: a compressed row of the **journal**, committed before it is acknowledged; the
 //! **head**, decoded in memory and visible to readers at once; a **segment**, columnar and compressed, sealed in the

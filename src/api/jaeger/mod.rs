@@ -59,6 +59,7 @@ fn error(status: StatusCode, msg: impl Into<String>) -> Answer {
 fn failed(cause: &SourceError) -> Answer {
     let status = match cause {
         SourceError::TooMuch { .. } | SourceError::Unsupported { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+        SourceError::Busy => StatusCode::SERVICE_UNAVAILABLE,
         SourceError::Cancelled | SourceError::Read(_) => StatusCode::INTERNAL_SERVER_ERROR,
     };
     error(status, cause.to_string())

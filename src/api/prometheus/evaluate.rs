@@ -89,7 +89,7 @@ pub fn range(params: &Params) -> Result<Asked, Refusal> {
         let text = "zero or negative query resolution step widths are not accepted. Try a positive integer";
         return Err(Refusal::parameter("step", text));
     }
-    if (end - start) / step > MOST_STEPS {
+    if end.checked_sub(start).is_none_or(|span| span / step > MOST_STEPS) {
         return Err(Refusal::bad(
             "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)",
         ));

@@ -21,17 +21,12 @@ fn cut<T>(items: &mut Vec<T>, limit: usize) -> Vec<String> {
     Vec::new()
 }
 
-/// Lists without a start look back twelve hours at most in Prometheus' UI; here they look at everything.
-fn range(params: &Params, _now: i64) -> Result<MillisRange, Refusal> {
-    span(params)
-}
-
-pub(super) async fn series(engine: &Engine, params: &Params, now: i64) -> Given {
+pub(super) async fn series(engine: &Engine, params: &Params) -> Given {
     let any_of = selectors(params)?;
     if any_of.is_empty() {
         return Err(Refusal::bad("no match[] parameter provided"));
     }
-    let (range, limit) = (range(params, now)?, limit(params)?);
+    let (range, limit) = (span(params)?, limit(params)?);
     super::ask(engine, move |source, control| {
         let mut sets = Vec::new();
         for matchers in &any_of {
@@ -70,8 +65,8 @@ fn living(
     Ok(living)
 }
 
-pub(super) async fn labels(engine: &Engine, params: &Params, now: i64) -> Given {
-    let (any_of, range, limit) = (selectors(params)?, range(params, now)?, limit(params)?);
+pub(super) async fn labels(engine: &Engine, params: &Params) -> Given {
+    let (any_of, range, limit) = (selectors(params)?, span(params)?, limit(params)?);
     super::ask(engine, move |source, control| {
         let mut names = source.label_names(&any_of, range, control)?;
         let warnings = cut(&mut names, limit);
@@ -82,10 +77,10 @@ pub(super) async fn labels(engine: &Engine, params: &Params, now: i64) -> Given 
     .await
 }
 
-pub(super) async fn values(engine: &Engine, name: &str, params: &Params, now: i64) -> Given {
+pub(super) async fn values(engine: &Engine, name: &str, params: &Params) -> Given {
     let name = decoded(name);
     let name = unescaped(&name).ok_or_else(|| Refusal::bad(format!("invalid label name: {name:?}")))?;
-    let (any_of, range, limit) = (selectors(params)?, range(params, now)?, limit(params)?);
+    let (any_of, range, limit) = (selectors(params)?, span(params)?, limit(params)?);
     super::ask(engine, move |source, control| {
         let mut values = source.label_values(&name, &any_of, range, control)?;
         let warnings = cut(&mut values, limit);

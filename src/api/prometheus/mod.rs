@@ -31,6 +31,8 @@ pub enum ErrorKind {
     Canceled,
     /// It took too long.
     Timeout,
+    /// Too many questions wait.
+    Unavailable,
     /// Something here failed.
     Internal,
     /// Nothing is there.
@@ -44,6 +46,7 @@ impl ErrorKind {
             Self::Execution => "execution",
             Self::Canceled => "canceled",
             Self::Timeout => "timeout",
+            Self::Unavailable => "unavailable",
             Self::Internal => "internal",
             Self::NotFound => "not_found",
         }
@@ -55,7 +58,7 @@ impl ErrorKind {
             Self::Execution => StatusCode::UNPROCESSABLE_ENTITY,
             // 499, nginx's "client closed request".
             Self::Canceled => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
-            Self::Timeout => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Timeout | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::NotFound => StatusCode::NOT_FOUND,
         }
@@ -95,6 +98,7 @@ impl From<SourceError> for Refusal {
         let kind = match error {
             SourceError::Cancelled => ErrorKind::Canceled,
             SourceError::TooMuch { .. } | SourceError::Unsupported { .. } => ErrorKind::Execution,
+            SourceError::Busy => ErrorKind::Unavailable,
             SourceError::Read(_) => ErrorKind::Internal,
         };
         Self { kind, text: error.to_string() }
@@ -159,9 +163,9 @@ pub async fn answer(engine: &Engine, method: &Method, path: &str, params: Params
         ["query_exemplars"] => lists::exemplars(engine, &params).await,
         ["format_query"] => evaluate::format(&params),
         ["parse_query"] => evaluate::parsed(&params),
-        ["labels"] => lists::labels(engine, &params, now).await,
-        ["label", name, "values"] => lists::values(engine, name, &params, now).await,
-        ["series"] => lists::series(engine, &params, now).await,
+        ["labels"] => lists::labels(engine, &params).await,
+        ["label", name, "values"] => lists::values(engine, name, &params).await,
+        ["series"] => lists::series(engine, &params).await,
         ["metadata"] => lists::metadata(engine, &params).await,
         ["targets"] => Ok(status::targets(&engine.scrape_targets(), params.first("state").unwrap_or_default())),
         ["targets", "metadata"] => Ok(Success::of("[]")),

@@ -21,6 +21,8 @@ const SIGNED_URL: [&str; 9] = [
     "x-amz-security-token",
     "code_verifier",
 ];
+/// What instrumentation puts in the place of a secret in a URL, as the semantic conventions of HTTP ask.
+const REDACTED: &str = "REDACTED";
 /// A longer name before `=` or `:` is none.
 const LONGEST_NAME: usize = 64;
 /// Memory of one compiled pattern, in bytes.
@@ -89,8 +91,11 @@ pub(super) fn mask(text: &str, patterns: &Patterns, names: impl Fn(&str) -> bool
     named_values(text, &names, &mut found);
     passwords_of_urls(text, &mut found);
     patterns.find(text, &mut found);
-    // What is masked already stays as it is.
-    found.retain(|range| !range.is_empty() && !text[range.start..].starts_with(MASKED) && !inside_mask(text, range));
+    // What is masked already stays as it is, by us or by an instrumentation that keeps the semantic conventions.
+    found.retain(|range| {
+        let masked = text[range.start..].starts_with(MASKED) || &text[range.clone()] == REDACTED;
+        !range.is_empty() && !masked && !inside_mask(text, range)
+    });
     if found.is_empty() {
         return None;
     }
