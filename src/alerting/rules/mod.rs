@@ -1,6 +1,6 @@
 //! Rules: files of recording and alerting rules, and what an evaluation makes of a query's answer.
 //!
-//! - [`file`] reads Prometheus' rule files strictly, with the place of every mistake, and writes them back;
+//! - [`mod@file`] reads Prometheus' rule files strictly, with the place of every mistake, and writes them back;
 //! - [`lint`] finds what is allowed and still wrong;
 //! - [`state`] the state machine of one alerting rule, and recording rules;
 //! - [`group`] a group's rules in their order: what is written, what is sent, what became stale, and when it is due;

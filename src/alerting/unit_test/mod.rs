@@ -3,7 +3,7 @@
 //! it; only firing alerts count, as a set over all groups with that alert; the wait of alerts counts as restored; an
 //! evaluation that fails ends its test; an expected NaN matches nothing.
 //!
-//! - [`file`] the format, [`notation`] of histograms, [`bench`] series in memory under PromQL, [`run`] one test, [`report`] what is told in promtool's words and as JUnit.
+//! - [`mod@file`] the format, [`notation`] of histograms, [`mod@bench`] series in memory under PromQL, [`run`] one test, [`report`] what is told in promtool's words and as JUnit.
 //!
 //! Series and queries are those of a [`Bench`], which whoever has a query engine provides.
 
