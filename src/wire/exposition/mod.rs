@@ -4,7 +4,7 @@
 //! Sources: the exposition format pages of Prometheus, the OpenMetrics 1.0 specification, and what the parsers of
 //! Prometheus 3 accept where these leave room: names in quotes within the braces, `le` and `quantile` of classic histograms
 //! and summaries written as floats (`1` becomes `1.0`), NaN always the normal one. One pass over the text, nothing owned
-//! unless it is escaped; errors name line and column. [`read()`] collects a whole text, [`parse`] hands sample by sample to
+//! unless it is escaped; errors name line and column. [`read()`] collects a whole text, [`parse()`] hands sample by sample to
 //! whoever edits labels on the way (scraping).
 
 mod cursor;
