@@ -125,7 +125,7 @@ fn take(shared: &Shared, packet: &[u8], tally: &Mutex<Tally>) {
 
 async fn flush(shared: &Shared, tally: &Mutex<Tally>) {
     let now = (shared.clock)().0.div_euclid(1_000_000);
-    let batch = tally.lock().unwrap_or_else(PoisonError::into_inner).flush(now);
+    let (batch, taken) = tally.lock().unwrap_or_else(PoisonError::into_inner).flush(now);
     let count = batch.len() as u64;
     if count == 0 {
         return;
@@ -136,8 +136,11 @@ async fn flush(shared: &Shared, tally: &Mutex<Tally>) {
             counters.received.add(count);
             counters.rejected.add(appended.rejected());
         }
-        // Sums are told again at the next flush: a flush that fails leaves a gap, no loss.
-        Err(problem) => tracing::warn!(problem = problem.message, "StatsD sums were not stored; they are told again in 10 s"),
+        // Everything is told again at the next flush: a flush that fails leaves a gap, no loss.
+        Err(problem) => {
+            tally.lock().unwrap_or_else(PoisonError::into_inner).put_back(taken);
+            tracing::warn!(problem = problem.message, "StatsD sums were not stored; they are told again in 10 s");
+        }
     }
 }
 

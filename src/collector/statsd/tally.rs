@@ -53,6 +53,14 @@ struct Entry {
     heard: i64,
 }
 
+/// What a flush took out and what comes back when it is not stored; sums stay where they are.
+#[derive(Default)]
+pub(super) struct Taken {
+    sets: Vec<(Labels, HashSet<u64>)>,
+    timed: Vec<(Labels, i64, f64)>,
+    kinds: BTreeMap<String, MetricKind>,
+}
+
 /// Sums by label set.
 pub(super) struct Tally {
     entries: HashMap<Labels, Entry>,
@@ -147,9 +155,9 @@ impl Tally {
         Ok(entry)
     }
 
-    /// Everything as of now. Sets begin anew.
-    pub(super) fn flush(&mut self, now: i64) -> SampleBatch {
-        let mut batch = SampleBatch::default();
+    /// Everything as of now. Sets begin anew; what was taken out is to be put back when the batch is not stored.
+    pub(super) fn flush(&mut self, now: i64) -> (SampleBatch, Taken) {
+        let (mut batch, mut taken) = (SampleBatch::default(), Taken::default());
         self.entries.retain(|_, entry| now - entry.heard < FORGOTTEN_AFTER_MS);
         for (labels, entry) in &mut self.entries {
             batch.begin_series(labels);
@@ -158,7 +166,7 @@ impl Tally {
                 Sum::Counter(value) | Sum::Gauge(value) => batch.push_float(now, *value),
                 Sum::Set(members) => {
                     batch.push_float(now, members.len() as f64);
-                    members.clear();
+                    taken.sets.push((labels.clone(), std::mem::take(members)));
                 }
                 Sum::Histogram(observed) => {
                     batch.push(now, SampleValue::Histogram(Arc::new(observed.histogram())));
@@ -166,14 +174,32 @@ impl Tally {
             }
             batch.starts.push(if cumulative && entry.since < now { entry.since } else { 0 });
         }
-        for (labels, time, value) in self.timed.drain(..) {
-            batch.begin_series(&labels);
-            batch.push_float(time, value);
+        taken.timed = std::mem::take(&mut self.timed);
+        for (labels, time, value) in &taken.timed {
+            batch.begin_series(labels);
+            batch.push_float(*time, *value);
             batch.starts.push(0);
         }
         let about = |(family, kind)| MetricMetadata { family: String::into(family), kind, ..MetricMetadata::default() };
-        batch.metadata = std::mem::take(&mut self.kinds).into_iter().map(about).collect();
-        batch
+        taken.kinds = std::mem::take(&mut self.kinds);
+        batch.metadata = taken.kinds.clone().into_iter().map(about).collect();
+        (batch, taken)
+    }
+
+    /// Takes back what a flush that was not stored had taken out: the next one tells it.
+    pub(super) fn put_back(&mut self, taken: Taken) {
+        for (labels, before) in taken.sets {
+            if let Some(Entry { sum: Sum::Set(members), .. }) = self.entries.get_mut(&labels) {
+                let room = MOST_MEMBERS.saturating_sub(members.len());
+                members.extend(before.into_iter().take(room));
+            }
+        }
+        let later = std::mem::replace(&mut self.timed, taken.timed);
+        self.timed.extend(later);
+        self.timed.truncate(MOST_SERIES);
+        for (name, kind) in taken.kinds {
+            self.kinds.entry(name).or_insert(kind);
+        }
     }
 }
 
@@ -282,22 +308,35 @@ mod tests {
             "a.b:1|c|@0.1\na.t:2:3|ms|#env:dev\ng:333|g\ng:-10|g\ng:+4|g\nu:x|s\nu:y|s\nu:x|s\n_sc|db|2|m:down",
             1_000,
         );
-        let batch = tally.flush(11_000);
+        let batch = tally.flush(11_000).0;
         assert_eq!(
             lines(&batch),
             ["a_b_total 10", r#"a_t_seconds{env="dev"} count 2 sum 0.005"#, "db_check 2", "g 327", "u 2"]
         );
         send(&mut tally, "a.b:5|c", 12_000);
-        let lines = lines(&tally.flush(21_000));
+        let lines = lines(&tally.flush(21_000).0);
         assert!(lines.contains(&"a_b_total 15".to_owned()), "counters are cumulative: {lines:?}");
         assert!(lines.contains(&"u 0".to_owned()), "sets begin anew: {lines:?}");
+    }
+
+    #[test]
+    fn what_was_not_stored_is_told_by_the_next_flush() {
+        let mut tally = Tally::new();
+        send(&mut tally, "u:x|s\nu:y|s\ng:7|g|T5", 0);
+        let (_, taken) = tally.flush(10_000);
+        send(&mut tally, "u:y|s\nu:z|s\ng:8|g|T15", 11_000);
+        tally.put_back(taken);
+        let (batch, _) = tally.flush(20_000);
+        assert_eq!(lines(&batch), ["g 7", "g 8", "u 3"]);
+        assert_eq!(batch.metadata.len(), 2, "kinds are told again too");
+        assert_eq!(lines(&tally.flush(30_000).0), ["u 0"], "and once only");
     }
 
     #[test]
     fn histograms_put_a_bound_into_the_bucket_that_ends_there() {
         let mut tally = Tally::new();
         send(&mut tally, "h:1:2:0:-4|h|@0.5", 0);
-        let batch = tally.flush(1);
+        let batch = tally.flush(1).0;
         let histogram = &batch.histograms[0].1;
         assert_eq!((histogram.count, histogram.zero_count), (8.0, 2.0));
         let positive: Vec<_> =
@@ -312,7 +351,7 @@ mod tests {
         let mut tally = Tally::new();
         assert_eq!(send(&mut tally, "x:1|g\nx:1|h", 0), ["the name is used for another type already"]);
         assert_eq!(send(&mut tally, "9.x:1|g|T7", 0), Vec::<&str>::new());
-        assert_eq!(lines(&tally.flush(1)), ["_9_x 1", "x 1"]);
-        assert_eq!(lines(&tally.flush(FORGOTTEN_AFTER_MS)), Vec::<String>::new());
+        assert_eq!(lines(&tally.flush(1).0), ["_9_x 1", "x 1"]);
+        assert_eq!(lines(&tally.flush(FORGOTTEN_AFTER_MS).0), Vec::<String>::new());
     }
 }
