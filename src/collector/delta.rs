@@ -3,7 +3,8 @@
 //! The running total of a series is its last stored sample; this room only remembers it. After a restart, or when the
 //! memory of a series was given up, the total is read from the store again, so no counter ever starts twice, whatever
 //! ended the program. A delta that is not later than the total is one sent again (or too late) and is not added a second
-//! time. When storing fails the totals are forgotten and the next delta reads what is really stored.
+//! time. When storing fails a payload's own deltas are taken back, unless later ones stand on them: then the sum that is on
+//! its way holds them already. Totals are never read from the store while samples of theirs wait for it.
 
 use crate::model::histogram::CUSTOM_BUCKETS_SCHEMA;
 use crate::model::sample::is_stale;
@@ -13,12 +14,14 @@ use crate::wire::otlp::DecodedMetrics;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Series whose totals are remembered; when there are more all are read from the store again.
+/// Series whose totals are remembered; above it the half that moved longest ago is read from the store when it is needed again.
 const MOST_SERIES: usize = 500_000;
 
 /// The last cumulative sample of a series.
 #[derive(Clone, Debug, PartialEq)]
 struct Total {
+    /// Number of the payload that spoke of it last.
+    payload: u64,
     time: i64,
     start: i64,
     value: SampleValue,
@@ -26,15 +29,30 @@ struct Total {
 
 /// Running totals by packed label set.
 #[derive(Default)]
-pub struct Totals(Mutex<HashMap<Box<[u8]>, Total>>);
+pub struct Totals(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    totals: HashMap<Box<[u8]>, Total>,
+    payloads: u64,
+}
+
+/// A series that a payload spoke of, and its total before.
+#[derive(Clone, Debug, PartialEq)]
+struct Touched {
+    series: Box<[u8]>,
+    before: Option<Total>,
+}
 
 /// What became of the deltas of a payload.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Applied {
     /// Deltas that were not added, because their series is further already.
     pub late: u64,
-    /// The series that were touched, to forget when storing fails.
-    pub touched: Vec<Box<[u8]>>,
+    /// Number of the payload.
+    payload: u64,
+    /// The series that were touched, to take back when storing fails.
+    touched: Vec<Touched>,
 }
 
 impl Totals {
@@ -44,10 +62,12 @@ impl Totals {
         if decoded.deltas.is_empty() {
             return applied;
         }
-        let mut totals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if totals.len() > MOST_SERIES {
-            totals.clear();
-        }
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.shrink(MOST_SERIES);
+        known.payloads += 1;
+        let Known { totals, payloads } = &mut *known;
+        let payload = *payloads;
+        applied.payload = payload;
         let batch = &mut decoded.batch;
         if batch.starts.is_empty() {
             batch.starts.resize(batch.times.len(), 0);
@@ -56,12 +76,12 @@ impl Totals {
             let Some(series) = batch.series.get(*number as usize).cloned() else { continue };
             let key = batch.packed_labels(&series);
             if !totals.contains_key(key) {
-                let before = stored(key).map(|(time, start, value)| Total { time, start, value });
+                let before = stored(key).map(|(time, start, value)| Total { payload: 0, time, start, value });
                 if let Some(before) = before {
                     totals.insert(key.into(), before);
                 }
             }
-            applied.touched.push(key.into());
+            applied.touched.push(Touched { series: key.into(), before: totals.get(key).cloned() });
             for at in series.samples.start as usize..series.samples.end as usize {
                 let place = batch.histograms.binary_search_by_key(&(at as u32), |(index, _)| *index);
                 let delta = match place {
@@ -71,7 +91,7 @@ impl Totals {
                 let key = batch.packed_labels(&series);
                 let total = match totals.get_mut(key) {
                     None => {
-                        let total = Total { time: batch.times[at], start: batch.starts[at], value: unhinted(delta) };
+                        let total = Total { payload, time: batch.times[at], start: batch.starts[at], value: unhinted(delta) };
                         totals.entry(key.into()).or_insert(total)
                     }
                     Some(total) if batch.times[at] <= total.time => {
@@ -88,6 +108,7 @@ impl Totals {
                         total
                     }
                 };
+                total.payload = payload;
                 // One that was not added says again what is stored, which the store knows as a duplicate.
                 batch.times[at] = total.time;
                 batch.starts[at] = total.start;
@@ -104,10 +125,30 @@ impl Totals {
         applied
     }
 
-    /// Forgets series whose samples were not stored.
-    pub fn forget(&self, touched: &[Box<[u8]>]) {
-        let mut totals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        touched.iter().for_each(|key| drop(totals.remove(key)));
+    /// Takes back the deltas of a payload that was not stored.
+    pub fn take_back(&self, applied: Applied) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for Touched { series, before } in applied.touched.into_iter().rev() {
+            if known.totals.get(&series).is_none_or(|total| total.payload != applied.payload) {
+                continue;
+            }
+            match before {
+                Some(before) => drop(known.totals.insert(series, before)),
+                None => drop(known.totals.remove(&series)),
+            }
+        }
+    }
+}
+
+impl Known {
+    /// Keeps the half that moved last when there are more than `most`: samples of the others are long stored.
+    fn shrink(&mut self, most: usize) {
+        if self.totals.len() > most {
+            let mut payloads: Vec<u64> = self.totals.values().map(|total| total.payload).collect();
+            let (_, middle, _) = payloads.select_nth_unstable(self.totals.len() / 2);
+            let middle = *middle;
+            self.totals.retain(|_, total| total.payload >= middle);
+        }
     }
 }
 
@@ -210,7 +251,7 @@ mod tests {
         assert_eq!(apply(&totals, 300, 2.0, Some((200, 7.0))), (300, 9.0, 0));
         let mut decoded = delta(400, SampleValue::Float(5.0));
         let applied = totals.apply(&mut decoded, |_| None);
-        totals.forget(&applied.touched);
+        totals.take_back(applied);
         assert_eq!(apply(&totals, 400, 5.0, Some((300, 9.0))), (400, 14.0, 0), "it was not stored, so it counts now");
         let ended = crate::model::sample::STALE_NAN;
         assert_eq!(
@@ -218,6 +259,34 @@ mod tests {
             (500, 2.0, 0),
             "a series that had ended begins anew"
         );
+    }
+
+    #[test]
+    fn a_payload_that_fails_takes_back_its_own_deltas_and_none_that_are_on_their_way() {
+        let totals = Totals::default();
+        let put = |time, value| {
+            let mut decoded = delta(time, SampleValue::Float(value));
+            let applied = totals.apply(&mut decoded, |_| Some((50, 1, SampleValue::Float(10.0))));
+            (decoded.batch.values[0], applied)
+        };
+        let (first, _waiting) = put(100, 3.0);
+        let (second, failed) = put(200, 4.0);
+        assert_eq!((first, second), (13.0, 17.0));
+        totals.take_back(failed);
+        let (second, failed) = put(200, 4.0);
+        assert_eq!(second, 17.0, "the first one is not in the store yet and not lost");
+        let (third, last) = put(300, 5.0);
+        totals.take_back(failed);
+        assert_eq!((third, put(300, 5.0).0), (22.0, 22.0), "the third holds the second, which may not be added again");
+        totals.take_back(last);
+        assert_eq!(put(400, 1.0).0, 23.0);
+        let mut known = totals.0.lock().unwrap();
+        let total = |payload| Total { payload, time: 1, start: 1, value: SampleValue::Float(1.0) };
+        known.totals = (0..10_u8).map(|n| (Box::from([n]), total(u64::from(n)))).collect();
+        known.shrink(10);
+        assert_eq!(known.totals.len(), 10);
+        known.shrink(9);
+        assert_eq!((known.totals.len(), known.totals.contains_key(&[9_u8][..])), (5, true), "what moved last stays");
     }
 
     #[test]

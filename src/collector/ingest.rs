@@ -1,5 +1,6 @@
 //! From a payload to the sink: decode, redact, hand over, wait until it is on disk.
 
+use super::delta::Applied;
 use super::status::Problem;
 use super::{Shared, remote_write};
 use crate::model::{Door, Signal, SpanKind, StatusCode, UnixNanos};
@@ -43,8 +44,8 @@ struct Handed {
     rejected: Vec<(SmolStr, u64)>,
     /// Values that were masked.
     masked: u64,
-    /// Series whose running totals moved on.
-    touched: Vec<Box<[u8]>>,
+    /// What became of the running totals.
+    applied: Applied,
 }
 
 /// Takes a decompressed payload. Resolves when it is on disk.
@@ -107,7 +108,7 @@ async fn take(
     if let Some(receipt) = handed.receipt {
         let _store = step("store");
         let appended = receipt.await.map_err(|error| {
-            shared.totals.forget(&handed.touched);
+            shared.totals.take_back(handed.applied);
             unwritten(error)
         })?;
         // Of a batch that was sent again everything was counted the first time.
@@ -215,7 +216,7 @@ fn traces(
     };
     let by_service = decoded.rejected.into_iter().map(|rejection| (rejection.service, rejection.count)).collect();
     let accepted = Accepted { rejected, message: shortened(message) };
-    Ok(Handed { receipt, accepted, received: stored + rejected, rejected: by_service, masked, touched: Vec::new() })
+    Ok(Handed { receipt, accepted, received: stored + rejected, rejected: by_service, masked, applied: Applied::default() })
 }
 
 /// Metrics become samples; deltas become cumulative on the way.
@@ -245,14 +246,17 @@ fn metrics(
     let stored = decoded.batch.len() as u64;
     let receipt = match stored {
         0 => None,
-        _ => Some(shared.sink.append_samples(door, decoded.batch, received).map_err(|full| {
-            shared.totals.forget(&applied.touched);
-            busy(full)
-        })?),
+        _ => match shared.sink.append_samples(door, decoded.batch, received) {
+            Ok(receipt) => Some(receipt),
+            Err(full) => {
+                shared.totals.take_back(applied);
+                return Err(busy(full));
+            }
+        },
     };
     let by_service = decoded.rejected.into_iter().map(|rejection| (rejection.service, rejection.count)).collect();
     let accepted = Accepted { rejected, message: shortened(message) };
-    Ok(Handed { receipt, accepted, received: stored + rejected, rejected: by_service, masked, touched: applied.touched })
+    Ok(Handed { receipt, accepted, received: stored + rejected, rejected: by_service, masked, applied })
 }
 
 /// The answer must stay small whatever names the payload holds.
@@ -285,5 +289,5 @@ fn raw(
         _ => Some(shared.sink.append_raw(door, signal, payload, counted.per_service, received).map_err(busy)?),
     };
     let accepted = Accepted { rejected: 0, message: note };
-    Ok(Handed { receipt, accepted, received: total, rejected: Vec::new(), masked, touched: Vec::new() })
+    Ok(Handed { receipt, accepted, received: total, rejected: Vec::new(), masked, applied: Applied::default() })
 }
