@@ -9,9 +9,10 @@ use super::super::accounts::{Change, Changes};
 use super::super::error::StoreError;
 use super::super::shared::{Shared, lock, read_lock, write_lock};
 use super::super::writer::Writer;
+use super::block::{Block, PARTS};
 use super::index::SeriesId;
 use super::row::Rows;
-use super::seal::{load_part, read_block_rows, read_blocks};
+use super::seal::{load_part, read_all_series, read_block_rows, read_blocks};
 use super::{OUT_OF_ORDER_WINDOW_MS, Refusal, SamplesJob};
 use crate::model::{Door, MetricKind, MetricMetadata, SampleColumn, Signal, UnixNanos};
 use crate::source::MillisRange;
@@ -49,6 +50,10 @@ pub(crate) struct Desk {
     known_at_start: SeriesId,
     /// Journal rows that could not be read and stay as they are.
     pub(crate) damaged: Vec<i64>,
+    /// A row of the dictionary could not be read: it stays, and no series is forgotten.
+    pub(crate) dictionary_damaged: bool,
+    /// Blocks that were replaced and whose parts a view may still read.
+    pub(crate) condemned: Vec<Arc<Block>>,
 }
 
 impl Desk {
@@ -300,9 +305,11 @@ impl Writer {
     ) -> Result<i64, StoreError> {
         let failed = || StoreError::sqlite("writing the journal of samples");
         if !group.series.is_empty() {
-            let row = read_lock(&shared.metrics.index).encode(&group.series);
+            let rows = read_lock(&shared.metrics.index).encode_rows(&group.series);
             let sql = "INSERT INTO series (payload) VALUES (?1)";
-            transaction.prepare_cached(sql).and_then(|mut insert| insert.execute([row])).map_err(failed())?;
+            for row in rows {
+                transaction.prepare_cached(sql).and_then(|mut insert| insert.execute([row])).map_err(failed())?;
+            }
         }
         for one in &group.metadata {
             let kind = KINDS.iter().position(|kind| *kind == one.kind).unwrap_or(0) as i64;
@@ -393,16 +400,24 @@ impl Writer {
     pub(crate) fn replay_samples(&mut self) -> Result<Vec<String>, StoreError> {
         let failed = || StoreError::sqlite("reading the stored metrics");
         let mut problems = Vec::new();
+        if let Err(error) = self.free_orphans() {
+            tracing::warn!(%error, "samples of blocks that are gone take room until the next start");
+        }
         self.read_dictionary(&mut problems)?;
+        self.metrics.dictionary_damaged = !problems.is_empty();
         let mut changes = Changes::default();
         let end = read_lock(&self.shared.metrics.index).end();
         self.metrics.tails = vec![i64::MIN; end as usize];
-        self.metrics.known_at_start = end;
+        // Above every number that was ever given, read or not: none is given to another series.
+        let sealed = read_all_series(&self.connection)?.iter().filter_map(|series| series.iter().last()).max();
+        let told = self.connection.query_row("SELECT MAX(series) FROM exemplar", [], |row| row.get::<_, Option<SeriesId>>(0));
+        let mut given = sealed.max(told.map_err(failed())?);
         let blocks = read_block_rows(&self.connection, 0)?;
         self.metrics.sealed_last = blocks.iter().map(|block| block.times.1).max().unwrap_or(i64::MIN);
         let largest =
             self.connection.query_row("SELECT COALESCE(MAX(id), 0) FROM metric_block", [], |row| row.get::<_, i64>(0));
-        self.metrics.next_block = largest.map_err(failed())? + 1;
+        let parts = self.connection.query_row("SELECT COALESCE(MAX(id), 0) FROM metric_part", [], |row| row.get::<_, i64>(0));
+        self.metrics.next_block = largest.map_err(failed())?.max(parts.map_err(failed())? / PARTS) + 1;
         lock(&self.shared.metrics.view).blocks = Arc::new(blocks);
         let active = self.shared.metrics.view().active;
         let sql = "SELECT id, door, received, samples, payload FROM sample_journal ORDER BY id";
@@ -415,6 +430,7 @@ impl Writer {
             self.metrics.next_row = self.metrics.next_row.max(id + 1);
             let payload = row.get_ref(4).ok().and_then(|payload| payload.as_blob().ok()).unwrap_or_default();
             let rows = Rows::decode(payload).filter(|rows| rows.len() as i64 == number(3));
+            given = given.max(rows.iter().flat_map(|rows| &rows.entries).map(|entry| entry.series).max());
             let Some(rows) = rows.filter(|rows| rows.entries.iter().all(|entry| entry.series < end)) else {
                 problems.push(format!("journal row {id} with {} samples cannot be read and is kept as it is", number(3)));
                 self.metrics.damaged.push(id);
@@ -433,6 +449,9 @@ impl Writer {
             }
             active.note(id, payload.len(), received.0, &counts);
         }
+        let end = given.map_or(end, |given| end.max(given.saturating_add(1)));
+        write_lock(&self.shared.metrics.index).pass_over(end);
+        self.metrics.known_at_start = end;
         lock(&self.shared.ledger).apply(&changes);
         self.metrics.next_row = self.metrics.next_row.max(1);
         Ok(problems)

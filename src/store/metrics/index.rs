@@ -21,6 +21,10 @@ pub(crate) const NO_SERIES: SeriesId = SeriesId::MAX;
 const DICTIONARY_LEVEL: i32 = 6;
 /// A row of the dictionary above this size is taken for damage.
 const MAX_DICTIONARY: usize = 1 << 28;
+/// Series of one row at most.
+const ROW_SERIES: usize = 1 << 16;
+/// Bytes of label sets at which a row ends, far below the size that is refused.
+const ROW_BYTES: usize = 1 << 26;
 
 /// Values of one label, each with the series that have it, rising.
 pub(crate) type Values = BTreeMap<SmolStr, Vec<SeriesId>>;
@@ -219,8 +223,28 @@ impl Index {
         }
     }
 
+    /// Gives no number below `end` any more.
+    pub(crate) fn pass_over(&mut self, end: SeriesId) {
+        if self.series.len() < end as usize {
+            self.series.resize(end as usize, None);
+        }
+    }
+
+    /// Rows of the dictionary with these series, each small enough to be read back.
+    pub(crate) fn encode_rows(&self, ids: &[SeriesId]) -> Vec<Vec<u8>> {
+        let (mut rows, mut first, mut bytes) = (Vec::new(), 0, 0);
+        for (at, id) in ids.iter().enumerate() {
+            bytes += self.get(*id).map_or(0, |series| series.labels.packed().len());
+            if at + 1 - first == ROW_SERIES || bytes >= ROW_BYTES || at + 1 == ids.len() {
+                rows.push(self.encode(&ids[first..=at]));
+                (first, bytes) = (at + 1, 0);
+            }
+        }
+        rows
+    }
+
     /// A row of the dictionary with these series: number, door and what differs from the label set before.
-    pub(crate) fn encode(&self, ids: &[SeriesId]) -> Vec<u8> {
+    fn encode(&self, ids: &[SeriesId]) -> Vec<u8> {
         let mut out = Out::default();
         let (mut last, mut before): (i64, &[u8]) = (0, &[]);
         let known: Vec<(SeriesId, &Series)> = ids.iter().filter_map(|id| Some((*id, self.get(*id)?))).collect();
@@ -302,6 +326,20 @@ mod tests {
         assert_eq!(index.values("__name__").unwrap()["m"].len(), 48);
         assert!(!index.values("n").unwrap().contains_key("7"));
         assert_eq!((index.len(), index.end()), (48, 50));
+    }
+
+    #[test]
+    fn many_series_take_many_rows_and_come_back_whole() {
+        let mut index = Index::default();
+        let ids: Vec<SeriesId> = (0..ROW_SERIES as u64 + 10).map(|n| index.create(named(n), Door::Api)).collect();
+        let rows = index.encode_rows(&ids);
+        assert_eq!((rows.len(), index.encode_rows(&[]).len()), (2, 0));
+        let mut read = Index::default();
+        rows.iter().for_each(|row| read.decode(row).unwrap());
+        assert_eq!((read.len(), read.get(ids[ROW_SERIES]).unwrap().labels.clone()), (ids.len(), named(ROW_SERIES as u64)));
+        let wide = |n: u64| Labels::new([("__name__", "m".to_owned()), ("n", n.to_string()), ("x", "x".repeat(60_000))]);
+        let wide: Vec<SeriesId> = (0..1_200).map(|n| index.create(wide(n), Door::Api)).collect();
+        assert_eq!(index.encode_rows(&wide).len(), 2, "wide label sets end a row earlier");
     }
 
     #[test]

@@ -3,6 +3,9 @@
 //! The keeper packs; the writer puts the block in, takes the journal rows out and moves the counts into the accounts, in one
 //! transaction. A generation is frozen first, on the writer's thread, so that its journal rows are exactly those up to a
 //! number; a new one takes samples at once. Retention, Clear and the joining of small blocks replace blocks in the same way.
+//!
+//! A reader reads its blocks part by part, long after it took its view. So a block that is replaced loses its own row in that
+//! transaction, and its parts only when no view holds it any more; those that a program's end leaves behind go at the start.
 
 use super::super::accounts::{Change, Changes};
 use super::super::error::StoreError;
@@ -73,7 +76,7 @@ impl PartCache {
     }
 }
 
-/// A part, from memory or from its row; `None` when the block is gone.
+/// A part, from memory or from its row; `None` when it is gone, though the block was held.
 pub(crate) fn load_part(shared: &Shared, id: i64) -> Result<Option<Arc<Part>>, StoreError> {
     if let Some(part) = lock(&shared.metrics.parts).get(id) {
         return Ok(Some(part));
@@ -103,11 +106,15 @@ pub(crate) fn read_blocks(
 ) -> Result<(), StoreError> {
     for block in blocks.iter().filter(|block| block.overlaps(range)) {
         let Some(row) = block.part_of(id) else { continue };
-        let Some(part) = load_part(shared, row)? else { continue };
+        let part = load_part(shared, row)?.ok_or_else(|| gone(row))?;
         part.read(id, range, into)
             .ok_or_else(|| StoreError::Damaged(format!("series {id} in part {row} of the sealed samples")))?;
     }
     Ok(())
+}
+
+fn gone(part: i64) -> StoreError {
+    StoreError::Damaged(format!("part {part} of the sealed samples, which is not there; if they were just cleared, ask again"))
 }
 
 /// A packed block and what it stands for.
@@ -177,11 +184,16 @@ fn insert_block(transaction: &Connection, block: &Block, parts: &[Vec<u8>]) -> R
     Ok(())
 }
 
+fn delete_parts(transaction: &Connection, block: i64) -> Result<(), StoreError> {
+    transaction
+        .execute("DELETE FROM metric_part WHERE id >= ?1 AND id < ?2", params![block * PARTS, (block + 1) * PARTS])
+        .map(drop)
+        .map_err(StoreError::sqlite("deleting sealed samples"))
+}
+
+/// Deletes a block's own row; its parts stay.
 fn delete_block(transaction: &Connection, id: i64) -> Result<(), StoreError> {
     let failed = || StoreError::sqlite("deleting a block of samples");
-    transaction
-        .execute("DELETE FROM metric_part WHERE id >= ?1 AND id < ?2", params![id * PARTS, (id + 1) * PARTS])
-        .map_err(failed())?;
     transaction.execute("DELETE FROM metric_block WHERE id = ?1", [id]).map(drop).map_err(failed())
 }
 
@@ -257,6 +269,7 @@ impl Keeper {
 
     /// Makes small blocks that lie beside each other into one.
     pub(crate) fn join_small_blocks(&self) -> Result<(), StoreError> {
+        self.write(Writer::free_parts)?;
         let blocks = self.shared.metrics.view().blocks;
         let mut run: Vec<Arc<Block>> = Vec::new();
         for block in blocks.iter() {
@@ -443,6 +456,9 @@ impl Writer {
             }
             blocks.retain(|block| !old.iter().any(|gone| gone.id == block.id));
         }
+        if hide.is_none() {
+            self.metrics.condemned.extend(current.iter().filter(|block| old.iter().any(|gone| gone.id == block.id)).cloned());
+        }
         lock(&self.shared.ledger).apply(&changes);
         self.shared.metrics.changed();
         self.shared.changed();
@@ -471,10 +487,47 @@ impl Writer {
             blocks.extend(hidden);
             blocks.sort_by_key(|block| (block.received.0, block.id));
         }
+        self.metrics.condemned.extend(replaced);
         lock(&self.shared.ledger).apply(&changes);
         self.shared.metrics.changed();
         self.shared.changed();
         Ok(())
+    }
+
+    /// Deletes the parts of replaced blocks that no view holds any more.
+    pub(crate) fn free_parts(&mut self) -> Result<(), StoreError> {
+        // No view can come to hold one again: views are copied from the current one or from one that holds it.
+        let free: Vec<i64> =
+            self.metrics.condemned.iter().filter(|block| Arc::strong_count(block) == 1).map(|block| block.id).collect();
+        if free.is_empty() {
+            return Ok(());
+        }
+        let failed = || StoreError::sqlite("deleting sealed samples");
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed())?;
+        for id in &free {
+            delete_parts(&transaction, *id)?;
+        }
+        transaction.commit().map_err(failed())?;
+        self.metrics.condemned.retain(|block| !free.contains(&block.id));
+        Ok(())
+    }
+
+    /// Deletes parts whose block is gone: the program ended before they were freed.
+    pub(crate) fn free_orphans(&mut self) -> Result<(), StoreError> {
+        let failed = || StoreError::sqlite("deleting sealed samples");
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed())?;
+        let mut from = 0;
+        loop {
+            let sql = "SELECT MIN(id) FROM metric_part WHERE id >= ?1";
+            let part: Option<i64> = transaction.query_row(sql, [from], |row| row.get(0)).map_err(failed())?;
+            let Some(block) = part.map(|part| part / PARTS) else { break };
+            let sql = "SELECT EXISTS (SELECT 1 FROM metric_block WHERE id = ?1)";
+            if !transaction.query_row(sql, [block], |row| row.get::<_, bool>(0)).map_err(failed())? {
+                delete_parts(&transaction, block)?;
+            }
+            from = (block + 1) * PARTS;
+        }
+        transaction.commit().map_err(failed())
     }
 
     /// Deletes what Clear has hidden, once it can't be undone any more.
@@ -490,6 +543,7 @@ impl Writer {
         }
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed())?;
         for id in ids {
+            delete_parts(&transaction, id)?;
             delete_block(&transaction, id)?;
         }
         transaction.commit().map_err(failed())?;
@@ -500,6 +554,10 @@ impl Writer {
     /// name one: the next round comes.
     fn forget_series(&mut self) -> Result<(), StoreError> {
         let failed = || StoreError::sqlite("forgetting series");
+        // The dictionary would be written anew without the rows that could not be read.
+        if self.metrics.dictionary_damaged {
+            return Ok(());
+        }
         let metrics = &self.shared.metrics;
         let mut held = block::SeriesBits::default();
         for hidden in read_all_series(&self.connection)? {
@@ -516,10 +574,12 @@ impl Writer {
             return Ok(());
         }
         let kept: Vec<SeriesId> = index.iter().map(|(id, _)| id).filter(|id| held.has(*id)).collect();
-        let row = index.encode(&kept);
+        let rows = index.encode_rows(&kept);
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed())?;
         transaction.execute("DELETE FROM series", []).map_err(failed())?;
-        transaction.execute("INSERT INTO series (payload) VALUES (?1)", [row]).map_err(failed())?;
+        for row in rows {
+            transaction.execute("INSERT INTO series (payload) VALUES (?1)", [row]).map_err(failed())?;
+        }
         for id in &gone {
             transaction.execute("DELETE FROM exemplar WHERE series = ?1", [id]).map_err(failed())?;
         }
@@ -535,7 +595,7 @@ impl Writer {
 }
 
 /// The series of every block, hidden ones too.
-fn read_all_series(connection: &Connection) -> Result<Vec<block::SeriesBits>, StoreError> {
+pub(crate) fn read_all_series(connection: &Connection) -> Result<Vec<block::SeriesBits>, StoreError> {
     let failed = || StoreError::sqlite("reading the blocks of samples");
     let mut statement = connection.prepare("SELECT series FROM metric_block").map_err(failed())?;
     let rows = statement.query_map([], |row| row.get::<_, Vec<u8>>(0)).map_err(failed())?;

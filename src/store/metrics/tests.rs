@@ -330,6 +330,74 @@ fn small_blocks_are_joined_and_the_answer_stays() {
     assert_eq!(metrics_account(&workspace), account);
 }
 
+fn parts(workspace: &Workspace) -> i64 {
+    let count = |connection: &rusqlite::Connection| {
+        let counted = connection.query_row("SELECT COUNT(DISTINCT id >> 20) FROM metric_part", [], |row| row.get(0));
+        counted.map_err(super::super::StoreError::sqlite("counting"))
+    };
+    workspace.0.shared.read(count).unwrap()
+}
+
+#[test]
+fn a_set_that_was_picked_before_blocks_are_joined_is_read_whole_after() {
+    let dir = tempfile::tempdir().unwrap();
+    let workspace = open(dir.path());
+    for part in 0..9 {
+        rounds(&workspace, part * 20..(part + 1) * 20);
+        workspace.seal().unwrap();
+    }
+    let before = columns(&workspace, "m");
+    *super::super::shared::lock(&workspace.0.shared.metrics.parts) = super::seal::PartCache::default();
+    let matchers = [by_name("m")];
+    let request = SeriesRequest { matchers: &matchers, range: MillisRange::ALL, limit: 0 };
+    let set = workspace.metrics().select(&request, &QueryControl::default()).unwrap();
+    workspace.retain().unwrap();
+    workspace.retain().unwrap();
+    assert_eq!((workspace.0.shared.metrics.view().blocks.len(), parts(&workspace)), (1, 10), "the set holds the nine");
+    let mut column = SampleColumn::default();
+    for (at, (_, expected)) in before.iter().enumerate() {
+        *super::super::shared::lock(&workspace.0.shared.metrics.parts) = super::seal::PartCache::default();
+        set.read(at, MillisRange::ALL, &mut column).unwrap();
+        assert_eq!(column.times, expected.times);
+    }
+    workspace.0.crash();
+    drop((set, workspace));
+    let workspace = open(dir.path());
+    assert_eq!(parts(&workspace), 1, "what a crash left behind is deleted at the start");
+    for part in 9..18 {
+        rounds(&workspace, part * 20..(part + 1) * 20);
+        workspace.seal().unwrap();
+    }
+    workspace.retain().unwrap();
+    workspace.retain().unwrap();
+    assert_eq!(parts(&workspace) as usize, workspace.0.shared.metrics.view().blocks.len(), "nobody holds them");
+}
+
+#[test]
+fn a_damaged_row_of_the_dictionary_gives_its_numbers_to_nobody_and_stays() {
+    for sealed in [true, false] {
+        let dir = tempfile::tempdir().unwrap();
+        let workspace = open(dir.path());
+        append(&workspace, batch(&series("first", 1), &[(T0, 1.0)]));
+        append(&workspace, batch(&series("lost", 1), &[(T0, 2.0)]));
+        if sealed {
+            workspace.seal().unwrap();
+        }
+        workspace.0.crash();
+        drop(workspace);
+        let file = dir.path().join("data.sqlite");
+        let connection = rusqlite::Connection::open(file).unwrap();
+        let damage = "UPDATE series SET payload = x'ff' WHERE id = (SELECT MAX(id) FROM series)";
+        assert_eq!(connection.execute(damage, []).unwrap(), 1);
+        drop(connection);
+        let workspace = open(dir.path());
+        assert!(!workspace.problems().is_empty());
+        append(&workspace, batch(&series("new", 1), &[(T0 + 1, 3.0)]));
+        assert_eq!(samples(&workspace, "new"), bits(&[(T0 + 1, 3.0)]), "not what the lost series had");
+        assert_eq!(samples(&workspace, "first"), bits(&[(T0, 1.0)]));
+    }
+}
+
 #[test]
 fn clear_takes_samples_of_all_or_a_service_and_undo_brings_them_back() {
     let workspace = Workspace::in_memory(options()).unwrap();
