@@ -4,6 +4,7 @@
 
 mod alerting;
 mod alertmanager_api;
+mod allocations;
 mod api;
 mod architecture;
 mod bad_input;
