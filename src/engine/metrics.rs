@@ -22,6 +22,9 @@ const SCRAPE_CONFIG: &str = "scrape_config";
 impl Engine {
     /// The samples of the served workspace; `None` when only files are open.
     pub fn series(&self) -> Option<Arc<dyn SeriesSource>> {
+        if self.0.series.is_some() {
+            return self.0.series.clone();
+        }
         Some(self.0.live.as_ref()?.served.now().metrics())
     }
 

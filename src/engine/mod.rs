@@ -50,7 +50,7 @@ use self::settings::{MemorySettings, Settings};
 use self::wake::WakeUp;
 use self::window::WindowRequests;
 use crate::model::UnixNanos;
-use crate::source::{QueryControl, SourceError, SpanSource};
+use crate::source::{QueryControl, SeriesSource, SourceError, SpanSource};
 use crate::telemetry::Registry;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
@@ -202,6 +202,8 @@ struct Inner {
     stopping: AtomicBool,
     demo: demo::Demo,
     live: Option<Live>,
+    /// Series without a workspace.
+    series: Option<Arc<dyn SeriesSource>>,
 }
 
 impl Engine {
@@ -209,6 +211,15 @@ impl Engine {
     pub fn over(sources: Vec<OpenSource>) -> Self {
         let settings = Settings(Arc::new(MemorySettings::default()));
         Self::assemble(sources, settings, WakeUp::start(), Registry::default(), None)
+    }
+
+    /// As [`Engine::over`], with series to answer queries over metrics from.
+    pub fn over_series(sources: Vec<OpenSource>, series: Arc<dyn SeriesSource>) -> Self {
+        let mut engine = Self::over(sources);
+        if let Some(inner) = Arc::get_mut(&mut engine.0) {
+            inner.series = Some(series);
+        }
+        engine
     }
 
     fn assemble(sources: Vec<OpenSource>, settings: Settings, wake: WakeUp, registry: Registry, live: Option<Live>) -> Self {
@@ -225,6 +236,7 @@ impl Engine {
             stopping: AtomicBool::new(false),
             demo: demo::Demo::default(),
             live,
+            series: None,
         }))
     }
 

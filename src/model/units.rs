@@ -115,6 +115,39 @@ pub fn exact_count(number: u64) -> String {
     text
 }
 
+/// A sample's value without a unit, three digits: `0`, `0.042`, `3.14`, `512`, `18.4 k`, `1.2 M`, `−3.5 G`, `4.1e-7`; `NaN` and
+/// infinities as PromQL writes them.
+pub fn figure(value: f64) -> String {
+    if !value.is_finite() {
+        return if value.is_nan() {
+            "NaN"
+        } else if value > 0.0 {
+            "+Inf"
+        } else {
+            "\u{2212}Inf"
+        }
+        .to_owned();
+    }
+    let size = value.abs();
+    let text = match size {
+        0.0 => "0".to_owned(),
+        v if v < 1e-3 => format!("{v:.1e}"),
+        v if v < 0.9995 => {
+            // Three digits behind the leading zeros.
+            let places = (2.0 - v.log10().floor()) as usize;
+            format!("{v:.places$}").trim_end_matches('0').to_owned()
+        }
+        v if v < 9_999.5 && v.fract() == 0.0 => exact_count(v as u64),
+        v if v < 999.5 => three_digits(v),
+        v if v < 999.5e3 => format!("{} k", three_digits(v / 1e3)),
+        v if v < 999.5e6 => format!("{} M", three_digits(v / 1e6)),
+        v if v < 999.5e9 => format!("{} G", three_digits(v / 1e9)),
+        v if v < 999.5e12 => format!("{} T", three_digits(v / 1e12)),
+        v => format!("{v:.2e}"),
+    };
+    signed(value < 0.0, text)
+}
+
 /// SI bytes: `512 B`, `4.2 MB`, `2.1 GB`.
 pub fn bytes(number: u64) -> String {
     let value = number as f64;
@@ -215,6 +248,25 @@ pub fn nice_step(at_least: DurationNs) -> DurationNs {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn figures_have_three_digits() {
+        for (value, text) in [
+            (0.0, "0"),
+            (0.25, "0.25"),
+            (0.0421, "0.0421"),
+            (0.5, "0.5"),
+            (3.5, "3.5"),
+            (42.0, "42"),
+            (1_284.0, "1\u{202f}284"),
+            (18_420.0, "18.4 k"),
+            (-2.5e6, "\u{2212}2.5 M"),
+            (f64::NAN, "NaN"),
+            (f64::NEG_INFINITY, "\u{2212}Inf"),
+        ] {
+            assert_eq!(figure(value), text, "{value}");
+        }
+    }
 
     #[test]
     fn durations_read_as_the_specification_shows_them() {

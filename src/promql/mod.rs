@@ -23,4 +23,21 @@ pub use error::ParseError;
 pub use format::pretty;
 pub use parser::{parse, parse_selector};
 pub use position::Span;
-pub use token::Kind as TokenKind;
+pub use token::{Kind as TokenKind, Token};
+
+/// The tokens of a text that may be no query yet: up to its end or to the first that is none, which is
+/// [`TokenKind::Error`].
+pub fn tokens(text: &str) -> Vec<Token> {
+    let mut lexer = lexer::Lexer::new(text);
+    let mut tokens = Vec::new();
+    loop {
+        let token = lexer.next_token();
+        if token.kind == TokenKind::Eof {
+            return tokens;
+        }
+        tokens.push(token);
+        if token.kind == TokenKind::Error {
+            return tokens;
+        }
+    }
+}

@@ -44,6 +44,7 @@ pub fn offered(command: Command, state: &State, views: &Views) -> bool {
         | Command::ZoomUiReset => true,
         Command::GoTraces => views.has(Screen::Traces),
         Command::GoFindings => views.has(Screen::Findings),
+        Command::GoMetrics => views.has(Screen::Explore),
         Command::GoCompare => views.has(Screen::Compare),
         Command::GoHeaders => views.has(Screen::Headers),
         Command::Back => state.history.can_back(),
@@ -182,6 +183,7 @@ fn run(ctx: &Context, state: &mut State, views: &mut Views, command: Command) {
         Command::GoHome
         | Command::GoTraces
         | Command::GoFindings
+        | Command::GoMetrics
         | Command::GoCompare
         | Command::GoHeaders
         | Command::GoSettings

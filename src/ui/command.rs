@@ -98,6 +98,8 @@ commands! {
     GoTraces(GoTo, "Traces", "", Keys::Chord(Key::G, Key::T)),
     /// Findings.
     GoFindings(GoTo, "Findings", "What is wrong with the traces that match", Keys::Chord(Key::G, Key::F)),
+    /// Metrics.
+    GoMetrics(GoTo, "Metrics", "Queries over metrics, as graphs and tables", Keys::Chord(Key::G, Key::X)),
     /// Compare.
     GoCompare(GoTo, "Compare", "Two traces, runs or selections beside each other", Keys::Chord(Key::G, Key::C)),
     /// Header inspector.

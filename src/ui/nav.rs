@@ -19,6 +19,8 @@ pub enum Screen {
     Findings,
     /// Two traces, runs or selections beside each other.
     Compare,
+    /// Queries over metrics.
+    Explore,
     /// Header inspector.
     Headers,
     /// Notifications.
@@ -35,6 +37,7 @@ impl Screen {
             Self::Traces | Self::Trace => "Traces",
             Self::Findings => "Findings",
             Self::Compare => "Compare",
+            Self::Explore => "Metrics",
             Self::Headers => "Headers",
             Self::Notifications => "Notifications",
             Self::Settings => "Settings",
@@ -100,6 +103,11 @@ pub enum Place {
         /// Side B.
         b: String,
     },
+    /// Queries over metrics.
+    Explore {
+        /// PromQL, a text a row.
+        queries: Vec<String>,
+    },
     /// Header inspector.
     Headers,
     /// Notifications.
@@ -155,6 +163,7 @@ impl Place {
             Self::Trace { .. } => Screen::Trace,
             Self::Findings { .. } => Screen::Findings,
             Self::Compare { .. } => Screen::Compare,
+            Self::Explore { .. } => Screen::Explore,
             Self::Headers => Screen::Headers,
             Self::Notifications => Screen::Notifications,
             Self::Settings(_) => Screen::Settings,
@@ -213,6 +222,7 @@ impl Place {
             Self::Compare { source, by, a, b } if *source == WORKSPACE => {
                 serde_json::json!({"screen": "compare", "by": by.word(), "a": a, "b": b})
             }
+            Self::Explore { queries } => serde_json::json!({"screen": "explore", "queries": queries}),
             Self::Headers => serde_json::json!({"screen": "headers"}),
             _ => return None,
         };
@@ -233,6 +243,10 @@ impl Place {
                 let by = CompareBy::ALL.iter().find(|(_, word, _)| value["by"] == *word)?.0;
                 let side = |key: &str| value[key].as_str().map(str::to_owned);
                 Some(Self::Compare { source: WORKSPACE, by, a: side("a")?, b: side("b")? })
+            }
+            "explore" => {
+                let queries = value["queries"].as_array()?;
+                Some(Self::Explore { queries: queries.iter().filter_map(|text| text.as_str().map(str::to_owned)).collect() })
             }
             "headers" => Some(Self::Headers),
             _ => None,
@@ -332,7 +346,8 @@ mod tests {
         let findings = Place::Findings { source: WORKSPACE, query: "service = cart".to_owned() };
         let (a, b) = ("version = 1".to_owned(), "version = 2".to_owned());
         let compare = Place::Compare { source: WORKSPACE, by: CompareBy::Selections, a, b };
-        for place in [trace, list, findings, compare, Place::Headers] {
+        let explore = Place::Explore { queries: vec!["up".to_owned(), "sum(up)".to_owned()] };
+        for place in [trace, list, findings, compare, explore, Place::Headers] {
             assert_eq!(Place::read(&place.to_json().unwrap()), Some(place));
         }
         assert_eq!(Place::traces_of(SourceId(4)).to_json(), None, "a file is gone after a restart");

@@ -271,7 +271,12 @@ impl Palette {
                 Command::Palette | Command::PaletteCommands | Command::Menu | Command::GoHome | Command::GoTraces
             ) || matches!(
                 command,
-                Command::GoSettings | Command::GoNotifications | Command::GoHeaders | Command::GoFindings | Command::GoCompare
+                Command::GoSettings
+                    | Command::GoNotifications
+                    | Command::GoHeaders
+                    | Command::GoFindings
+                    | Command::GoMetrics
+                    | Command::GoCompare
             ) {
                 continue;
             }
@@ -368,6 +373,7 @@ fn places(typed: &str, around: &Around<'_>, rows: &mut Vec<Row>) {
         (Command::GoHome, Icon::Home),
         (Command::GoTraces, Icon::Traces),
         (Command::GoFindings, Icon::Bolt),
+        (Command::GoMetrics, Icon::Metrics),
         (Command::GoCompare, Icon::Compare),
         (Command::GoHeaders, Icon::Terminal),
         (Command::GoNotifications, Icon::Bell),

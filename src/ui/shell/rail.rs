@@ -68,6 +68,9 @@ pub fn show(ui: &mut Ui, state: &mut State, views: &Views) {
     if views.has(Screen::Findings) {
         row(ui, &mut y, Command::GoFindings, Icon::Bolt, "Findings", 0, here == Screen::Findings);
     }
+    if views.has(Screen::Explore) {
+        row(ui, &mut y, Command::GoMetrics, Icon::Metrics, "Metrics", 0, here == Screen::Explore);
+    }
     if views.has(Screen::Headers) {
         group(ui, &mut y, "Lab");
         if views.has(Screen::Compare) {
@@ -102,6 +105,7 @@ pub fn place_of(command: Command, state: &State) -> Option<Place> {
             let (a, b) = (String::new(), String::new());
             Some(Place::Compare { source: state.source, by: CompareBy::default(), a, b })
         }
+        Command::GoMetrics => Some(Place::Explore { queries: Vec::new() }),
         Command::GoHeaders => Some(Place::Headers),
         Command::GoNotifications => Some(Place::Notifications),
         Command::GoSettings => Some(Place::Settings(SettingsPage::default())),

@@ -4,6 +4,7 @@
 
 mod answer;
 pub mod compare;
+pub mod explore;
 pub mod findings;
 pub mod headers;
 pub mod home;
@@ -36,6 +37,7 @@ impl Default for Views {
                 (Screen::Trace, Box::new(trace::TraceView::new(list))),
                 (Screen::Findings, Box::new(findings::FindingsView::default())),
                 (Screen::Compare, Box::new(compare::CompareView::default())),
+                (Screen::Explore, Box::new(explore::ExploreView::default())),
                 (Screen::Headers, Box::new(headers::HeadersView::default())),
                 (Screen::Notifications, Box::new(notifications::NotificationsView::default())),
                 (Screen::Settings, Box::new(settings::SettingsView::default())),

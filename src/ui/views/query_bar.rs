@@ -253,7 +253,8 @@ fn accept(bar: &mut QueryBar, ui: &Ui, id: Id, at: usize) {
     bar.closed = false;
 }
 
-fn byte_at(text: &str, letter: usize) -> usize {
+/// Byte of the letter with a number.
+pub(super) fn byte_at(text: &str, letter: usize) -> usize {
     text.char_indices().nth(letter).map_or(text.len(), |(at, _)| at)
 }
 
@@ -357,7 +358,8 @@ fn under(bar: &mut QueryBar, ui: &Ui, theme: &Theme, field: Rect, problem: Optio
     }
 }
 
-fn squiggle(ui: &Ui, theme: &Theme, galley: &egui::Galley, at: egui::Pos2, text: &str, bytes: Range<usize>) {
+/// Underlines bytes of a laid out text as wrong.
+pub(super) fn squiggle(ui: &Ui, theme: &Theme, galley: &egui::Galley, at: egui::Pos2, text: &str, bytes: Range<usize>) {
     let letter = |byte: usize| text.char_indices().take_while(|(at, _)| *at < byte).count();
     let place = |byte: usize| galley.pos_from_cursor(CCursor::new(letter(byte)));
     let (from, to) = (place(bytes.start.min(text.len())), place(bytes.end.min(text.len())));

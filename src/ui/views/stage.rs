@@ -68,7 +68,13 @@ impl<V: View> Stage<V> {
 pub(super) fn stage<V: View + 'static>(spans: &[Span], view: V, place: Place) -> Harness<'static, Stage<V>> {
     let source = MemorySource::new("test", &SpanBatch::from_spans(spans));
     let engine = Engine::over(vec![OpenSource { id: WORKSPACE, spans: Arc::new(source), path: None, report: None }]);
-    assert!(matches!(place.screen(), Screen::Trace | Screen::Traces | Screen::Headers | Screen::Findings | Screen::Compare));
+    stage_over(engine, view, place)
+}
+
+/// As [`stage`], over an engine.
+pub(super) fn stage_over<V: View + 'static>(engine: Engine, view: V, place: Place) -> Harness<'static, Stage<V>> {
+    use Screen::{Compare, Explore, Findings, Headers, Trace, Traces};
+    assert!(matches!(place.screen(), Trace | Traces | Headers | Findings | Compare | Explore));
     let state = Stage {
         view,
         engine,
