@@ -116,6 +116,8 @@ pub(super) fn spot(text: &str, cursor: usize) -> (Spot, Range<usize>) {
             } else if let Some(start) = before.rfind(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')) {
                 word = start + before[start..].chars().next().map_or(1, char::len_utf8)..cursor;
             }
+            // What is unclosed at the end is an error behind the begun word, which has a token of its own.
+            found.retain(|token| word.is_empty() || (token.at.start as usize) < word.start);
         }
         Some(token) if token.at.end as usize == cursor && begun(before, token.at.range()) => {
             found.pop();
@@ -160,10 +162,8 @@ pub(super) fn spot(text: &str, cursor: usize) -> (Spot, Range<usize>) {
         }
         if braces {
             match token.kind {
-                TokenKind::Identifier | TokenKind::String => {
-                    if !compared {
-                        label = piece.trim_matches(['"', '\'', '`']).into();
-                    }
+                TokenKind::Identifier | TokenKind::String if !compared => {
+                    label = piece.trim_matches(['"', '\'', '`']).into();
                 }
                 TokenKind::Comma | TokenKind::LeftBrace => compared = false,
                 TokenKind::Assign | TokenKind::NotEqual | TokenKind::EqualRegex | TokenKind::NotRegex => compared = true,

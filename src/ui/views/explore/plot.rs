@@ -130,7 +130,7 @@ fn bounds<'a>(lines: impl Iterator<Item = &'a Line>) -> (f64, f64) {
     if !low.is_finite() {
         return (0.0, 1.0);
     }
-    if low > 0.0 && low < high * 0.6 || low == high && low > 0.0 {
+    if low > 0.0 && (low == high || low < high * 0.6) {
         low = 0.0;
     }
     let air = (high - low) * 0.06;
