@@ -39,11 +39,13 @@ pub async fn answer(engine: &Engine, method: &Method, path: &str, params: &Param
             rules_told(engine.answer(move |_| Ok(its_engine.remove_rule_file(&name))).await)
         }
         ["notifications"] if is_get => notifications(engine).await,
+        ["deliveries"] if is_get => deliveries(engine).await,
+        ["deliveries", "test"] if method == Method::POST => test(engine, &bytes).await,
         ["way"] if is_get => match engine.alerts() {
             Ok(snapshot) => way(&snapshot, params),
             Err(error) => failure(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
         },
-        ["routes" | "receivers" | "notifications" | "way" | "rules", ..] => {
+        ["routes" | "receivers" | "notifications" | "deliveries" | "way" | "rules", ..] => {
             failure(StatusCode::METHOD_NOT_ALLOWED, format!("{method} is not for this path: /belvedere/v1/alerts/{path}"))
         }
         _ => return None,
@@ -58,6 +60,7 @@ fn told(result: Result<Result<(), AlertsError>, crate::source::SourceError>) -> 
             let (line, column) = (error.place.map(|place| place.line), error.place.map(|place| place.column));
             json(StatusCode::BAD_REQUEST, &object!({"error": error.to_string(), "line": line, "column": column}))
         }
+        Ok(Err(error @ AlertsError::Channel { .. })) => failure(StatusCode::BAD_REQUEST, error.to_string()),
         Ok(Err(error @ AlertsError::NoReceiver(_))) => failure(StatusCode::NOT_FOUND, error.to_string()),
         Ok(Err(error)) => failure(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
         Err(error) => failure(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
@@ -113,6 +116,32 @@ async fn notifications(engine: &Engine) -> Answer {
         Ok(Ok(rows)) => body(StatusCode::OK, "application/json", format!("{{\"notifications\":[{}]}}", rows.join(","))),
         Ok(Err(error)) => failure(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
         Err(error) => failure(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+    }
+}
+
+/// Every delivery with its requests and answers, secrets masked.
+async fn deliveries(engine: &Engine) -> Answer {
+    let its_engine = engine.clone();
+    match engine.answer(move |_| Ok(its_engine.deliveries())).await {
+        Ok(Ok(deliveries)) => json(StatusCode::OK, &object!({"deliveries": deliveries, "waiting": engine.undelivered()})),
+        Ok(Err(error)) => failure(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+        Err(error) => failure(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+    }
+}
+
+#[derive(Deserialize)]
+struct Test {
+    receiver: String,
+}
+
+/// Sends a test through every channel of a receiver, armed or not.
+async fn test(engine: &Engine, bytes: &[u8]) -> Answer {
+    let Ok(Test { receiver }) = serde_json::from_slice(bytes) else {
+        return failure(StatusCode::BAD_REQUEST, "expected {\"receiver\": \"name\"}");
+    };
+    match engine.test_receiver(&receiver).await {
+        Ok(deliveries) => json(StatusCode::OK, &object!({"deliveries": deliveries})),
+        Err(error) => told(Ok(Err(error))),
     }
 }
 

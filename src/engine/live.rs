@@ -3,6 +3,7 @@
 
 use super::alerts::AlertDesk;
 use super::keep::Chores;
+use super::notify::Post;
 use super::options::{EngineOptions, Place};
 use super::own::OwnTraces;
 use super::pulse::{PulseMeter, SAMPLE_EVERY, Totals};
@@ -37,6 +38,8 @@ pub(super) struct Live {
     pub(super) handle: Handle,
     pub(super) served: Served,
     pub(super) alerts: AlertDesk,
+    /// Notifications on their way.
+    pub(super) post: Post,
     pub(super) rules: RuleDesk,
     /// Workspaces that are open beside the served one.
     pub(super) beside: Mutex<HashMap<SourceId, Workspace>>,
@@ -66,6 +69,7 @@ impl Live {
             .map_err(|error| EngineError::System { what: "starting the runtime", reason: error.to_string() })?;
         let served = Served::new(workspace.clone());
         let alerts = AlertDesk::open(served.clone(), super::now())?;
+        let post = Post::open(&workspace).map_err(|error| EngineError::Workspace(error.to_string()))?;
         let rules = RuleDesk::open(served.clone(), super::now());
         let changes = watch::Sender::new(workspace.revision());
         let settings = Settings(Arc::new(served.clone()));
@@ -88,6 +92,7 @@ impl Live {
             runtime: Mutex::new(Some(runtime)),
             served,
             alerts,
+            post,
             rules,
             beside: Mutex::default(),
             collector,
@@ -290,6 +295,7 @@ impl Engine {
         let engine = Self::assemble(sources, settings, wake, registry, Some(live));
         handle.spawn(measure(engine.downgrade()));
         handle.spawn(super::alerts::flush_when_due(engine.downgrade()));
+        handle.spawn(super::notify::deliver_when_due(engine.downgrade()));
         handle.spawn(super::metrics::look(engine.downgrade()));
         handle.spawn(super::rules::evaluate_when_due(engine.downgrade()));
         Ok(engine)

@@ -17,6 +17,7 @@ pub mod insight;
 mod keep;
 mod live;
 mod metrics;
+mod notify;
 mod options;
 mod own;
 mod pulse;

@@ -65,6 +65,7 @@ impl Engine {
             let before = live.served.exchange(workspace.clone());
             live.publish();
             live.alerts.reopen(super::now())?;
+            live.post.reopen(&live.served.now()).map_err(|error| EngineError::Workspace(error.to_string()))?;
             live.rules.reopen(super::now());
             if engine.0.settings.add_text(KNOWN, &before_dir.to_string_lossy()).is_err() {
                 tracing::warn!("the list of workspaces is not kept");

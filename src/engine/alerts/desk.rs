@@ -5,12 +5,14 @@ use super::rows::{self, AlertRow, GroupRow, LogRow, RoutesRow, Row, SilenceRow};
 use crate::alerting::alert::{AlertError, Fingerprint, PostedAlert};
 use crate::alerting::route::config::Config;
 use crate::alerting::route::groups::{Flush, GroupId, Router, Routing};
-use crate::alerting::route::log::DATA_RETENTION;
+use crate::alerting::route::log::{DATA_RETENTION, Reason};
 use crate::alerting::route::payload::webhook_body;
 use crate::alerting::route::silence::Silence;
 use crate::engine::EngineError;
+use crate::engine::notify;
 use crate::engine::served::Served;
 use crate::model::{Labels, UnixNanos};
+use crate::notify::outbox::{Delivery, Sink};
 use crate::store::{RecordChange, StoreError, Workspace, Written};
 use serde_json::json;
 use std::collections::{BTreeSet, HashMap};
@@ -96,6 +98,11 @@ impl AlertDesk {
     /// When the next group is due.
     pub fn next_due(&self) -> Option<UnixNanos> {
         self.lock().router.next_due()
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> Arc<Config> {
+        self.lock().config.clone()
     }
 
     /// Everything, to read.
@@ -203,8 +210,9 @@ impl AlertDesk {
         self.submit(changes)
     }
 
-    /// Flushes what is due and forgets what is over.
-    pub fn flush(&self, now: UnixNanos) -> Result<Vec<Flush>, EngineError> {
+    /// Flushes what is due and forgets what is over; with what is to be delivered, which was stored in the same transaction.
+    pub fn flush(&self, now: UnixNanos) -> Result<(Vec<Flush>, Vec<Delivery>), EngineError> {
+        let mut deliveries = Vec::new();
         let (flushes, written) = {
             let mut state = self.lock();
             let state = &mut *state;
@@ -217,12 +225,24 @@ impl AlertDesk {
                     let Some(entry) = &channel.entry else { continue };
                     changes.push(LogRow::new(&channel.key, entry).put(&channel.key));
                     state.notifications += 1;
+                    let body = webhook_body(flush, node, channel, "", 0);
+                    let key = notification_key(now, state.notifications);
+                    if channel.armed && !channel.send.is_empty() {
+                        let sink = Sink {
+                            receiver: channel.key.receiver.clone(),
+                            integration: channel.key.integration.clone(),
+                            index: channel.key.index,
+                        };
+                        let unheard = channel.reason == Some(Reason::FirstNotification);
+                        let delivery = notify::decided(&key, sink, unheard, &body, now)
+                            .map_err(|error| EngineError::Workspace(error.to_string()))?;
+                        changes.push(notify::put(&delivery));
+                        deliveries.push(delivery);
+                    }
                     let value = json!({
                         "at": now.to_rfc3339(), "receiver": channel.key.receiver, "integration": channel.key.integration,
-                        "index": channel.key.index, "armed": channel.armed, "sent": channel.armed && !channel.send.is_empty(),
-                        "body": webhook_body(flush, node, channel, "", 0),
+                        "index": channel.key.index, "armed": channel.armed, "body": body,
                     });
-                    let key = notification_key(now, state.notifications);
                     let value = value.to_string().into_bytes();
                     changes.push(RecordChange::Put { kind: rows::NOTIFICATION, key, value });
                 }
@@ -237,14 +257,15 @@ impl AlertDesk {
                 changes.push(SilenceRow::remove(&id));
             }
             if changes.is_empty() {
-                return Ok(flushes);
+                return Ok((flushes, deliveries));
             }
             let key = notification_key(now - DATA_RETENTION, 0);
+            changes.push(RecordChange::RemoveBefore { kind: notify::DELIVERY, key: notify::id(&key).into_bytes() });
             changes.push(RecordChange::RemoveBefore { kind: rows::NOTIFICATION, key });
             (flushes, self.submit(changes)?)
         };
         written.wait().map_err(failed)?;
-        Ok(flushes)
+        Ok((flushes, deliveries))
     }
 }
 

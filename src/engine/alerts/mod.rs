@@ -8,6 +8,8 @@
 mod desk;
 mod rows;
 
+pub(super) use rows::NOTIFICATION;
+
 pub use desk::{AlertDesk, PostedOutcome, Snapshot};
 
 use super::{Engine, EngineError, WeakEngine};
@@ -16,6 +18,10 @@ use crate::alerting::route::config::ConfigError;
 use crate::alerting::route::groups::Flush;
 use crate::alerting::route::silence::{Silence, SilenceError};
 use crate::model::UnixNanos;
+use crate::notify::outbox::DeliveryState;
+use crate::store::Record;
+use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::time::Duration;
 
 /// The task looks at least this often, for what expires and for a clock that was set.
@@ -33,6 +39,16 @@ pub enum AlertsError {
     /// The silence is wrong.
     #[error(transparent)]
     Silence(#[from] SilenceError),
+    /// A channel of a receiver can't be sent to.
+    #[error("receiver {receiver:?} cannot be armed, its channel {channel} cannot send: {reason}")]
+    Channel {
+        /// The receiver.
+        receiver: String,
+        /// The channel.
+        channel: String,
+        /// Why.
+        reason: String,
+    },
     /// No receiver of this name.
     #[error("there is no receiver {0:?}")]
     NoReceiver(String),
@@ -71,22 +87,37 @@ impl Engine {
         self.desk()?.set_routes(text, super::now())
     }
 
-    /// Arms a receiver, so that what is decided for it is sent, or disarms it.
+    /// Arms a receiver, so that what is decided for it is sent, or disarms it, which withdraws what waits. One with a channel
+    /// that can't be sent to is not armed.
     pub fn arm_receiver(&self, name: &str, armed: bool) -> Result<(), AlertsError> {
+        if armed {
+            super::notify::check(&self.desk()?.config(), name)?;
+        }
         self.desk()?.arm(name, armed, super::now())
     }
 
     /// Flushes what is due and forgets what is over.
     pub fn flush_alerts(&self, now: UnixNanos) -> Result<Vec<Flush>, EngineError> {
-        self.desk()?.flush(now)
+        let live = self.live("keep alerts")?;
+        let (flushes, deliveries) = live.alerts.flush(now)?;
+        live.post.add(deliveries);
+        Ok(flushes)
     }
 
-    /// The last notifications that were decided, oldest first: JSON with the time, the channel, whether it was armed, the
-    /// reason and the webhook's body.
+    /// The last notifications that were decided, oldest first: JSON with the time, the channel, whether it was armed, whether
+    /// it was sent, which is that the receiver has it, and the webhook's body.
     pub fn notifications(&self) -> Result<Vec<String>, EngineError> {
         let workspace = self.live("keep alerts")?.served.now();
-        let rows = workspace.records(rows::NOTIFICATION).map_err(|error| EngineError::Workspace(error.to_string()))?;
-        Ok(rows.into_iter().map(|row| String::from_utf8_lossy(&row.value).into_owned()).collect())
+        let rows = workspace.records(NOTIFICATION).map_err(|error| EngineError::Workspace(error.to_string()))?;
+        let states: HashMap<String, DeliveryState> = self.deliveries()?.into_iter().map(|one| (one.id, one.state)).collect();
+        let with_state = |row: Record| {
+            let state = states.get(&super::notify::id(&row.key));
+            let mut value: Value = serde_json::from_slice(&row.value).ok()?;
+            value["sent"] = Value::from(state == Some(&DeliveryState::Delivered));
+            value["delivery"] = json!(state);
+            Some(value.to_string())
+        };
+        Ok(rows.into_iter().filter_map(with_state).collect())
     }
 }
 

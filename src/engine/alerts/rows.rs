@@ -16,7 +16,7 @@ pub(super) const ALERT: &str = "alert";
 pub(super) const GROUP: &str = "alert_group";
 pub(super) const SILENCE: &str = "silence";
 pub(super) const LOG: &str = "notification_log";
-pub(super) const NOTIFICATION: &str = "notification";
+pub(in crate::engine) const NOTIFICATION: &str = "notification";
 pub(super) const ROUTES: &str = "alert_routes";
 
 /// Something under a key of its kind.
