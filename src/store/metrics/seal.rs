@@ -6,6 +6,8 @@
 //!
 //! A reader reads its blocks part by part, long after it took its view. So a block that is replaced loses its own row in that
 //! transaction, and its parts only when no view holds it any more; those that a program's end leaves behind go at the start.
+//!
+//! Long because what packs, what swaps and what sweeps share the order of one transaction, which is the invariant here.
 
 use super::super::accounts::{Change, Changes};
 use super::super::error::StoreError;
