@@ -8,7 +8,7 @@
 //! | 6 | `cli` subcommands |
 //! | 5 | `ui` the window, `api` the local HTTP API |
 //! | 4 | `engine` the composition root |
-//! | 3 | `alerting` rules, templates and routing, `collector` receivers behind every door, `notify` delivery to channels, `oncall` who is paged and in which order |
+//! | 3 | `alerting` rules, templates and routing, `collector` receivers behind every door, `dashboard` dashboards, their variables and Grafana's JSON, `notify` delivery to channels, `oncall` who is paged and in which order |
 //! | 2 | `analysis` what a trace says, `promql` metric queries, `search` the query language of traces, [`tracer`] the span lifecycle |
 //! | 1 | `store` the workspace on disk, `wire` codecs, [`context`] propagation |
 //! | 0 | [`model`] plain data, [`source`] the traits that rooms read by, [`telemetry`] what the program counts of itself |
@@ -31,6 +31,8 @@ pub mod api;
 pub mod cli;
 #[cfg(feature = "headless")]
 pub mod collector;
+#[cfg(feature = "headless")]
+pub mod dashboard;
 #[cfg(feature = "headless")]
 pub mod engine;
 #[cfg(feature = "headless")]
