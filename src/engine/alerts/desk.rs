@@ -1,4 +1,8 @@
 //! The state of alerts of the served workspace, read from its control file and written back change by change.
+//!
+//! A change is decided in memory first, because the next one may depend on it, and handed over for writing under the same
+//! lock. When it turns out that it was not written, memory is read anew from the file: what was decided but not kept never
+//! counts, so that a notification that nobody got is decided again.
 
 use super::AlertsError;
 use super::rows::{self, AlertRow, GroupRow, LogRow, RoutesRow, Row, SilenceRow};
@@ -53,6 +57,8 @@ struct State {
     router: Router,
     /// Numbers notifications of the same moment.
     notifications: u64,
+    /// A change was not written and the file could not be read since: what is here may never have been.
+    stale: bool,
 }
 
 /// See the module comment.
@@ -85,9 +91,40 @@ impl AlertDesk {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The state, to be changed: read anew first when it is not what the file says.
+    fn lock_to_change(&self, now: UnixNanos) -> Result<MutexGuard<'_, State>, EngineError> {
+        let mut state = self.lock();
+        if state.stale {
+            self.read_anew(&mut state, now).map_err(failed)?;
+        }
+        Ok(state)
+    }
+
     /// Hands changes over while the state is locked, so that they are written in the order in which they were decided.
-    fn submit(&self, changes: Vec<RecordChange>) -> Result<Written, EngineError> {
-        self.served.now().change_records(changes).map_err(failed)
+    fn submit(&self, changes: Vec<RecordChange>) -> Result<Written, StoreError> {
+        self.served.now().change_records(changes)
+    }
+
+    /// Waits until a change is on disk. One that is not written is taken back in memory.
+    fn kept(&self, written: Result<Written, StoreError>, now: UnixNanos) -> Result<(), EngineError> {
+        let Err(error) = written.and_then(Written::wait) else { return Ok(()) };
+        let mut state = self.lock();
+        if let Err(unread) = self.read_anew(&mut state, now) {
+            tracing::error!(%unread, "alerts are not read anew after a change was not written; tried again before the next");
+            state.stale = true;
+        }
+        self.changed.notify_one();
+        Err(failed(error))
+    }
+
+    /// Reads the state from the file, once everything that was handed over before is written or refused.
+    fn read_anew(&self, state: &mut State, now: UnixNanos) -> Result<(), StoreError> {
+        // An empty change comes after all others: when it is answered, so are they.
+        self.submit(Vec::new()).and_then(Written::wait).ok();
+        let notifications = state.notifications;
+        *state = read(&self.served.now(), now)?;
+        state.notifications = notifications;
+        Ok(())
     }
 
     /// Tells when the next group may be due earlier than before.
@@ -115,7 +152,7 @@ impl AlertDesk {
     pub fn post(&self, posted: Vec<PostedAlert>, now: UnixNanos) -> Result<PostedOutcome, EngineError> {
         let mut outcome = PostedOutcome::default();
         let written = {
-            let mut state = self.lock();
+            let mut state = self.lock_to_change(now)?;
             let state = &mut *state;
             let before = state.router.next_due();
             let mut changes = Vec::with_capacity(posted.len());
@@ -136,32 +173,32 @@ impl AlertDesk {
             if state.router.next_due() != before {
                 self.changed.notify_one();
             }
-            self.submit(changes)?
+            self.submit(changes)
         };
-        written.wait().map_err(failed)?;
+        self.kept(written, now)?;
         Ok(outcome)
     }
 
     /// Makes or edits a silence.
     pub fn set_silence(&self, silence: Silence, now: UnixNanos, new_id: String) -> Result<String, AlertsError> {
         let (id, written) = {
-            let mut state = self.lock();
+            let mut state = self.lock_to_change(now)?;
             let (id, changed) = state.router.silences.set(silence, now, new_id)?;
             let changes = changed.iter().map(|silence| SilenceRow::from(silence).put(&silence.id)).collect();
-            (id, self.submit(changes)?)
+            (id, self.submit(changes))
         };
-        written.wait().map_err(failed)?;
+        self.kept(written, now)?;
         Ok(id)
     }
 
     /// Ends a silence.
     pub fn expire_silence(&self, id: &str, now: UnixNanos) -> Result<(), AlertsError> {
         let written = {
-            let mut state = self.lock();
+            let mut state = self.lock_to_change(now)?;
             let silence = state.router.silences.expire(id, now)?;
-            self.submit(vec![SilenceRow::from(&silence).put(id)])?
+            self.submit(vec![SilenceRow::from(&silence).put(id)])
         };
-        written.wait().map_err(failed)?;
+        self.kept(written, now)?;
         Ok(())
     }
 
@@ -169,31 +206,31 @@ impl AlertDesk {
     pub fn set_routes(&self, text: &str, now: UnixNanos) -> Result<(), AlertsError> {
         let mut config = Config::parse(text).map_err(AlertsError::Config)?;
         let written = {
-            let mut state = self.lock();
+            let mut state = self.lock_to_change(now)?;
             for receiver in &mut config.receivers {
                 let before = state.config.receiver(&receiver.name);
                 receiver.armed = before.is_some_and(|before| before.armed && before.same_channels(receiver));
             }
-            self.take_over(&mut state, config, now)?
+            self.take_over(&mut state, config, now)
         };
-        written.wait().map_err(failed)?;
+        self.kept(written, now)?;
         Ok(())
     }
 
     /// Arms or disarms a receiver.
     pub fn arm(&self, name: &str, armed: bool, now: UnixNanos) -> Result<(), AlertsError> {
         let written = {
-            let mut state = self.lock();
+            let mut state = self.lock_to_change(now)?;
             let mut config = (*state.config).clone();
             let receiver = config.receivers.iter_mut().find(|receiver| receiver.name == name);
             receiver.ok_or_else(|| AlertsError::NoReceiver(name.to_owned()))?.armed = armed;
-            self.take_over(&mut state, config, now)?
+            self.take_over(&mut state, config, now)
         };
-        written.wait().map_err(failed)?;
+        self.kept(written, now)?;
         Ok(())
     }
 
-    fn take_over(&self, state: &mut State, config: Config, now: UnixNanos) -> Result<Written, EngineError> {
+    fn take_over(&self, state: &mut State, config: Config, now: UnixNanos) -> Result<Written, StoreError> {
         let routing = Arc::new(Routing::new(&config));
         state.router.reroute(&state.routing, &routing, now);
         state.revision += 1;
@@ -214,7 +251,7 @@ impl AlertDesk {
     pub fn flush(&self, now: UnixNanos) -> Result<(Vec<Flush>, Vec<Delivery>), EngineError> {
         let mut deliveries = Vec::new();
         let (flushes, written) = {
-            let mut state = self.lock();
+            let mut state = self.lock_to_change(now)?;
             let state = &mut *state;
             let flushes = state.router.flush_due(&state.routing, now);
             let mut changes = Vec::new();
@@ -234,8 +271,14 @@ impl AlertDesk {
                             index: channel.key.index,
                         };
                         let unheard = channel.reason == Some(Reason::FirstNotification);
-                        let delivery = notify::decided(&key, sink, unheard, &body, now)
-                            .map_err(|error| EngineError::Workspace(error.to_string()))?;
+                        let delivery = match notify::decided(&key, sink, unheard, &body, now) {
+                            Ok(delivery) => delivery,
+                            Err(error) => {
+                                // Nothing of this flush was handed over.
+                                state.stale = true;
+                                return Err(EngineError::Workspace(error.to_string()));
+                            }
+                        };
                         changes.push(notify::put(&delivery));
                         deliveries.push(delivery);
                     }
@@ -262,9 +305,9 @@ impl AlertDesk {
             let key = notification_key(now - DATA_RETENTION, 0);
             changes.push(RecordChange::RemoveBefore { kind: notify::DELIVERY, key: notify::id(&key).into_bytes() });
             changes.push(RecordChange::RemoveBefore { kind: rows::NOTIFICATION, key });
-            (flushes, self.submit(changes)?)
+            (flushes, self.submit(changes))
         };
-        written.wait().map_err(failed)?;
+        self.kept(written, now)?;
         Ok((flushes, deliveries))
     }
 }
@@ -333,5 +376,5 @@ fn read(workspace: &Workspace, now: UnixNanos) -> Result<State, StoreError> {
         }
     }
     router.rebuild(&routing, &times, now);
-    Ok(State { config: Arc::new(config), routing: Arc::new(routing), revision, router, notifications: 0 })
+    Ok(State { config: Arc::new(config), routing: Arc::new(routing), revision, router, notifications: 0, stale: false })
 }

@@ -62,6 +62,57 @@ fn alerts_silences_log_and_routes_outlive_the_process() {
     engine.stop();
 }
 
+/// Makes the control file refuse records of a kind, as a full disk would, until the answer is run.
+fn refuse(dir: &Path, kind: &str) -> impl FnOnce() + use<> {
+    let path = dir.join("control.sqlite");
+    let refuse = format!(
+        "CREATE TRIGGER refuse BEFORE INSERT ON record WHEN NEW.kind = '{kind}' BEGIN SELECT RAISE(ABORT, 'no room'); END"
+    );
+    rusqlite::Connection::open(&path).unwrap().execute_batch(&refuse).unwrap();
+    move || rusqlite::Connection::open(path).unwrap().execute_batch("DROP TRIGGER refuse").unwrap()
+}
+
+#[test]
+fn a_flush_that_is_not_written_never_was_and_is_made_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = start(dir.path());
+    engine.set_routes(&ROUTES.replace("group_wait: 0s", "group_wait: 1h")).unwrap();
+    let hours = |hours: i64| crate::engine::now() + DurationNs(hours * 3_600_000_000_000);
+    engine.post_alerts(vec![PostedAlert { starts_at: Some(hours(0)), ends_at: Some(hours(9)), ..posted("A", 1) }]).unwrap();
+    let before = engine.alerts().unwrap();
+    let due = hours(2);
+    let mend = refuse(dir.path(), "notification_log");
+    assert!(engine.flush_alerts(due).is_err());
+    let after = engine.alerts().unwrap();
+    assert_eq!(after.router.log, before.router.log, "nobody was told");
+    assert_eq!(after.router.alerts, before.router.alerts);
+    assert!(after.router.next_due().unwrap() <= due, "the group is still to be flushed");
+    assert!(engine.notifications().unwrap().is_empty());
+    mend();
+    let flushes = engine.flush_alerts(due).unwrap();
+    assert_eq!(flushes[0].channels[0].reason, Some(crate::alerting::route::log::Reason::FirstNotification));
+    assert_eq!(engine.notifications().unwrap().len(), 1);
+    engine.stop();
+}
+
+#[test]
+fn what_is_refused_by_the_disk_is_not_shown_as_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = start(dir.path());
+    engine.post_alerts(vec![posted("A", 1)]).unwrap();
+    let mend = refuse(dir.path(), "alert");
+    assert!(engine.post_alerts(vec![posted("B", 1)]).is_err());
+    assert_eq!(engine.alerts().unwrap().router.alerts.len(), 1, "only what is on disk");
+    mend();
+    let mend = refuse(dir.path(), "alert_routes");
+    assert!(engine.set_routes(ROUTES).is_err());
+    assert_ne!(engine.alerts().unwrap().config.source, ROUTES);
+    mend();
+    engine.post_alerts(vec![posted("B", 1)]).unwrap();
+    assert_eq!(engine.alerts().unwrap().router.alerts.len(), 2);
+    engine.stop();
+}
+
 #[test]
 fn a_receiver_is_armed_by_hand_and_disarmed_by_a_change_of_its_channels() {
     let dir = tempfile::tempdir().unwrap();

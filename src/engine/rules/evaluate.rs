@@ -1,6 +1,6 @@
 //! One evaluation of a group: queries over the workspace, samples back into it, alerts into the routing.
 
-use super::schedule::{Due, lock};
+use super::schedule::{Due, LiveGroup, RuleDesk};
 use crate::alerting::alert::{Alert, PostedAlert};
 use crate::alerting::rules::restore::{ForState, OUTAGE_TOLERANCE, restore};
 use crate::alerting::rules::state::ReadyRule;
@@ -19,10 +19,21 @@ use std::time::Instant;
 pub(super) fn evaluate(engine: &Engine, due: Due, now: UnixNanos) {
     let (Ok(live_engine), Ok(desk)) = (engine.live("evaluate rules"), engine.rule_desk()) else { return };
     let workspace = live_engine.served.now();
-    let series = workspace.metrics();
-    let begun = Instant::now();
-    let mut live = lock(&due.live);
-    let live = &mut *live;
+    due.slot.work(|live| work(engine, desk, &workspace, live, Slotted { at: due.at, missed: due.missed, now }));
+}
+
+/// Which evaluation it is.
+struct Slotted {
+    /// The slot.
+    at: UnixNanos,
+    /// Slots that were missed before it.
+    missed: u64,
+    /// When it began.
+    now: UnixNanos,
+}
+
+fn work(engine: &Engine, desk: &RuleDesk, workspace: &Workspace, live: &mut LiveGroup, due: Slotted) {
+    let (series, now, begun) = (workspace.metrics(), due.now, Instant::now());
     let group = live.group.clone();
     if due.missed > 0 {
         tracing::warn!(group = group.name, missed = due.missed, "evaluations of a rule group were missed");
@@ -36,12 +47,12 @@ pub(super) fn evaluate(engine: &Engine, due: Due, now: UnixNanos) {
         if let Some(error) = &outcome.error {
             tracing::warn!(group = group.name, rule = group.rules[place].rule.name(), %error, "a rule failed");
         }
-        store(&workspace, outcome.samples, now);
+        store(workspace, outcome.samples, now);
         tell(engine, outcome.alerts);
         live.rules_took[place] = rule_begun.elapsed().into();
     }
     let ended = live.state.end_orphans(due.at);
-    store(&workspace, ended, now);
+    store(workspace, ended, now);
     live.evaluations = live.evaluations.saturating_add(1);
     if live.evaluations == 2 {
         for (rule, state) in group.rules.iter().zip(&mut live.state.rules) {

@@ -38,8 +38,75 @@ pub(super) struct LiveGroup {
     pub(super) evaluations: u32,
 }
 
+impl LiveGroup {
+    fn view(&self, provisioned: bool) -> GroupView {
+        GroupView {
+            group: self.group.clone(),
+            state: self.state.clone(),
+            took: self.took,
+            rules_took: self.rules_took.clone(),
+            provisioned,
+        }
+    }
+}
+
+/// Where a group stands. The work is locked for as long as an evaluation takes, which may be long; nobody else waits for
+/// it: readers read what the last evaluation left, and an edit waits in its place until the work is free.
+pub(super) struct Slot {
+    work: Mutex<LiveGroup>,
+    shown: Mutex<Arc<GroupView>>,
+    edited: Mutex<Option<Arc<ReadyGroup>>>,
+}
+
+impl Slot {
+    fn new(group: ReadyGroup, provisioned: bool) -> Self {
+        let live = LiveGroup {
+            rules_took: vec![DurationNs(0); group.rules.len()],
+            state: GroupState::new(&group, false),
+            group: Arc::new(group),
+            took: DurationNs(0),
+            evaluations: 0,
+        };
+        let shown = Mutex::new(Arc::new(live.view(provisioned)));
+        Self { work: Mutex::new(live), shown, edited: Mutex::default() }
+    }
+
+    /// Works on the group, as it was edited last; afterwards readers see what came out.
+    pub(super) fn work(&self, work: impl FnOnce(&mut LiveGroup)) {
+        let mut live = lock(&self.work);
+        self.take_edit(&mut live);
+        work(&mut live);
+        self.take_edit(&mut live);
+        self.show(&live);
+    }
+
+    /// Replaces the group by an edited one, at once or when it is no longer at work.
+    fn edit(&self, group: ReadyGroup, provisioned: bool) {
+        *lock(&self.edited) = Some(Arc::new(group));
+        if let Ok(mut live) = self.work.try_lock() {
+            self.take_edit(&mut live);
+            *lock(&self.shown) = Arc::new(live.view(provisioned));
+        }
+    }
+
+    fn take_edit(&self, live: &mut LiveGroup) {
+        if let Some(group) = lock(&self.edited).take() {
+            live.state = live.state.carried_over(&live.group, &group);
+            live.rules_took.resize(group.rules.len(), DurationNs(0));
+            live.group = group;
+        }
+    }
+
+    fn show(&self, live: &LiveGroup) {
+        let mut shown = lock(&self.shown);
+        *shown = Arc::new(live.view(shown.provisioned));
+    }
+}
+
 struct Entry {
-    live: Arc<Mutex<LiveGroup>>,
+    slot: Arc<Slot>,
+    file: String,
+    name: String,
     next: UnixNanos,
     interval: DurationNs,
     provisioned: bool,
@@ -55,7 +122,7 @@ pub struct RuleDesk {
 
 /// A group that is due, for the slot that it is due in.
 pub(super) struct Due {
-    pub(super) live: Arc<Mutex<LiveGroup>>,
+    pub(super) slot: Arc<Slot>,
     pub(super) at: UnixNanos,
     pub(super) missed: u64,
 }
@@ -113,7 +180,7 @@ impl RuleDesk {
     pub(super) fn take_due(&self, now: UnixNanos) -> Vec<Due> {
         let mut due = Vec::new();
         for entry in lock(&self.entries).iter_mut().filter(|entry| entry.next <= now) {
-            let Ok(mut live) = entry.live.try_lock() else {
+            let Ok(mut live) = entry.slot.work.try_lock() else {
                 // Still at work on the slot before: this one is missed, and counted by the next.
                 entry.next = entry.next + entry.interval;
                 continue;
@@ -123,26 +190,15 @@ impl RuleDesk {
             let missed = live.state.evaluated_at.map_or(0, |last| (at.since(last).0 / interval - 1).max(0) as u64);
             live.state.missed += missed;
             (entry.next, entry.interval) = (UnixNanos(at.0 + interval), DurationNs(interval));
-            due.push(Due { live: entry.live.clone(), at, missed });
+            due.push(Due { slot: entry.slot.clone(), at, missed });
         }
         due
     }
 
-    /// All groups, to read.
+    /// All groups as their last evaluations left them. Waits for none that is at work.
     pub fn view(&self) -> Vec<GroupView> {
-        let entries: Vec<(Arc<Mutex<LiveGroup>>, bool)> =
-            lock(&self.entries).iter().map(|entry| (entry.live.clone(), entry.provisioned)).collect();
-        let view = |(live, provisioned): (Arc<Mutex<LiveGroup>>, bool)| {
-            let live = lock(&live);
-            GroupView {
-                group: live.group.clone(),
-                state: live.state.clone(),
-                took: live.took,
-                rules_took: live.rules_took.clone(),
-                provisioned,
-            }
-        };
-        let mut all: Vec<GroupView> = entries.into_iter().map(view).collect();
+        let shown: Vec<Arc<GroupView>> = lock(&self.entries).iter().map(|entry| lock(&entry.slot.shown).clone()).collect();
+        let mut all: Vec<GroupView> = shown.into_iter().map(Arc::unwrap_or_clone).collect();
         all.sort_by(|left, right| left.group.file.cmp(&right.group.file));
         all
     }
@@ -170,7 +226,7 @@ impl RuleDesk {
     }
 
     fn refuse_provisioned(&self, name: &str) -> Result<(), RulesError> {
-        let taken = lock(&self.entries).iter().any(|entry| entry.provisioned && lock(&entry.live).group.file == name);
+        let taken = lock(&self.entries).iter().any(|entry| entry.provisioned && entry.file == name);
         if taken { Err(RulesError::Provisioned(name.to_owned())) } else { Ok(()) }
     }
 
@@ -182,36 +238,20 @@ impl RuleDesk {
     fn replace(&self, name: &str, file: Option<&RuleFile>, provisioned: bool, now: UnixNanos) {
         let groups = file.map(|file| ready_groups(name, file, &self.defaults)).unwrap_or_default();
         let mut entries = lock(&self.entries);
-        let mut before: Vec<Entry> = Vec::new();
-        let mut index = 0;
-        while index < entries.len() {
-            let is_its = lock(&entries[index].live).group.file == name;
-            if is_its { before.push(entries.remove(index)) } else { index += 1 }
-        }
+        let (mut before, others): (Vec<Entry>, Vec<Entry>) = entries.drain(..).partition(|entry| entry.file == name);
+        entries.extend(others);
         for group in groups {
-            let known = before.iter().position(|entry| lock(&entry.live).group.name == group.name);
+            let (next, interval) = (UnixNanos(group.slot(now).0 + group.interval.0), group.interval);
+            let known = before.iter().position(|entry| entry.name == group.name);
             let entry = match known {
                 Some(place) => {
                     let entry = before.remove(place);
-                    let (next, interval) = (UnixNanos(group.slot(now).0 + group.interval.0), group.interval);
-                    {
-                        let mut live = lock(&entry.live);
-                        live.state = live.state.carried_over(&live.group, &group);
-                        live.group = Arc::new(group);
-                    }
+                    entry.slot.edit(group, provisioned);
                     Entry { next, interval, provisioned, ..entry }
                 }
                 None => {
-                    let (next, interval) = (UnixNanos(group.slot(now).0 + group.interval.0), group.interval);
-                    let state = GroupState::new(&group, false);
-                    let live = LiveGroup {
-                        rules_took: vec![DurationNs(0); group.rules.len()],
-                        group: Arc::new(group),
-                        state,
-                        took: DurationNs(0),
-                        evaluations: 0,
-                    };
-                    Entry { live: Arc::new(Mutex::new(live)), next, interval, provisioned }
+                    let (file, name) = (name.to_owned(), group.name.clone());
+                    Entry { slot: Arc::new(Slot::new(group, provisioned)), file, name, next, interval, provisioned }
                 }
             };
             entries.push(entry);

@@ -38,8 +38,10 @@ fn rules_are_evaluated_over_the_workspace_and_what_fires_is_routed() {
         assert!(std::time::Instant::now() < until, "nothing fired: {:?}", engine.rule_groups());
         std::thread::sleep(Duration::from_millis(20));
     }
-    let view = engine.rule_groups().unwrap();
-    assert_eq!(view[0].state.rules[1].state(), AlertState::Firing);
+    while engine.rule_groups().unwrap()[0].state.rules[1].state() != AlertState::Firing {
+        assert!(std::time::Instant::now() < until, "the state of an evaluation is shown when it is over");
+        std::thread::sleep(Duration::from_millis(20));
+    }
     assert!(matches!(
         engine.set_rule_file("x.yml", "groups: [{name: g, rules: [{alert: A, expr: '1 +'}]}]"),
         Err(RulesError::File(_))
@@ -68,5 +70,37 @@ fn a_folder_of_rules_and_routes_is_provisioned_read_only() {
     assert_eq!(engine.alerts().unwrap().config.receivers[0].name, "a");
     let name = rules.display().to_string();
     assert!(matches!(engine.set_rule_file(&name, RULES), Err(RulesError::Provisioned(_))));
+    engine.stop();
+}
+
+#[test]
+fn a_group_at_work_keeps_nobody_waiting_and_takes_its_edit_when_it_is_done() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Engine::start(EngineOptions::quiet(Place::Folder(dir.path().to_owned()))).unwrap();
+    engine.set_rule_file("slow.yml", &RULES.replace("200ms", "1h")).unwrap();
+    let desk = engine.rule_desk().unwrap();
+    let due = desk.take_due(crate::engine::now() + crate::model::DurationNs(7_200_000_000_000)).remove(0);
+    let slot = due.slot.clone();
+    let (begun, wait_begun) = std::sync::mpsc::channel();
+    let (end, wait_end) = std::sync::mpsc::channel::<()>();
+    let at_work = std::thread::spawn(move || {
+        slot.work(|live| {
+            live.evaluations = 7;
+            begun.send(()).unwrap();
+            wait_end.recv_timeout(Duration::from_secs(20)).unwrap();
+        });
+    });
+    wait_begun.recv_timeout(Duration::from_secs(20)).unwrap();
+    let asked = std::time::Instant::now();
+    assert_eq!(engine.rule_groups().unwrap()[0].group.rules.len(), 2, "answered while it works");
+    engine.set_rule_file("slow.yml", &RULES.replace("200ms", "2h")).unwrap();
+    engine.set_rule_file("other.yml", &RULES.replace("200ms", "1h")).unwrap();
+    assert_eq!(engine.rule_groups().unwrap().len(), 2);
+    assert!(asked.elapsed() < Duration::from_secs(10), "nobody waited for the group");
+    end.send(()).unwrap();
+    at_work.join().unwrap();
+    let groups = engine.rule_groups().unwrap();
+    let slow = groups.iter().find(|view| view.group.file == "slow.yml").unwrap();
+    assert_eq!(slow.group.interval.0, 7_200_000_000_000, "the edit is taken");
     engine.stop();
 }
